@@ -1,0 +1,401 @@
+//! Jobs: accepted requests for reports, who works on them, and what came of it.
+//!
+//! A job moves `queued → running → finished | failed`, and from `running` back to `queued` when its worker gives it back,
+//! hits a temporary error, or is not heard of until the lease runs out. Each move names the state (and the worker) that
+//! it starts from, so that a worker that lost its lease can no longer change anything.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::Catalog;
+use super::event_log::as_i64;
+use crate::error::StorageError;
+use crate::ids::{JobId, OrganizationUid};
+use crate::lake::aggregate::day_number;
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// Waits for a worker.
+    Queued,
+    /// A worker computes it.
+    Running,
+    /// Its result can be read.
+    Finished,
+    /// It will never have a result; the job says why.
+    Failed,
+    /// Somebody called it off.
+    Cancelled,
+    /// It was finished, and its result has been deleted since.
+    Expired,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Finished, Self::Failed, Self::Cancelled, Self::Expired];
+
+    /// The name in the catalog and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for JobState {
+    type Err = StorageError;
+
+    fn from_str(name: &str) -> Result<Self, StorageError> {
+        let state = Self::ALL.into_iter().find(|state| state.as_str() == name);
+        state.ok_or_else(|| StorageError::Corrupt(format!("job state `{name}`")))
+    }
+}
+
+/// A job to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// Whose events it reports on.
+    pub organization: OrganizationUid,
+    /// The report's name.
+    pub report: String,
+    /// The checked parameters as JSON.
+    pub parameters: String,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Whose events it reports on.
+    pub organization: OrganizationUid,
+    /// The report's name.
+    pub report: String,
+    /// The checked parameters as JSON.
+    pub parameters: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// How often a worker has begun it.
+    pub attempts: u32,
+    /// 0 to 1.
+    pub progress: f64,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When a worker last began it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it finished or failed.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it failed: a sentence for the client.
+    pub error: Option<String>,
+    /// What came of it.
+    pub result: Option<JobResult>,
+}
+
+/// A result, as the catalog names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobResult {
+    /// The result's own id, the same on every page.
+    pub uid: String,
+    /// The file, below the data folder.
+    pub path: String,
+    /// Rows over all pages.
+    pub row_count: u64,
+    /// Pages, at least 1.
+    pub page_count: u64,
+    /// The sum of the counts of all rows, skipped ones too.
+    pub total: u64,
+    /// The number of all rows, skipped ones too.
+    pub document_count: u64,
+    /// The last bucket's first day, where the result has no row in it.
+    pub marker: Option<NaiveDate>,
+    /// The file's size.
+    pub size_bytes: u64,
+}
+
+/// How many jobs stand where.
+pub type JobCounts = Vec<(JobState, u64)>;
+
+fn time(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+fn count(row: &SqliteRow, name: &str) -> Result<u64, StorageError> {
+    let value: i64 = row.try_get(name)?;
+    u64::try_from(value).map_err(|_| StorageError::Corrupt(format!("job column `{name}` is {value}")))
+}
+
+impl Job {
+    fn from_row(row: &SqliteRow) -> Result<Self, StorageError> {
+        let state: JobState = row.try_get::<&str, _>("state")?.parse()?;
+        let optional_time = |name| Ok::<_, StorageError>(row.try_get::<Option<i64>, _>(name)?.map(time));
+        Ok(Self {
+            id: row.try_get("id")?,
+            organization: row.try_get("organization")?,
+            report: row.try_get("report")?,
+            parameters: row.try_get("parameters")?,
+            state,
+            attempts: u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX),
+            progress: row.try_get("progress")?,
+            created_at: time(row.try_get("created_at")?),
+            started_at: optional_time("started_at")?,
+            finished_at: optional_time("finished_at")?,
+            error: row.try_get("error")?,
+            result: if state == JobState::Finished { Some(JobResult::from_row(row)?) } else { None },
+        })
+    }
+}
+
+impl JobResult {
+    fn from_row(row: &SqliteRow) -> Result<Self, StorageError> {
+        let marker: Option<i64> = row.try_get("result_marker")?;
+        Ok(Self {
+            uid: row.try_get("result_uid")?,
+            path: row.try_get("result_path")?,
+            row_count: count(row, "result_rows")?,
+            page_count: count(row, "result_pages")?,
+            total: count(row, "result_total")?,
+            document_count: count(row, "result_documents")?,
+            marker: marker.map(|day| time(day * 86_400_000).date_naive()),
+            size_bytes: count(row, "result_bytes")?,
+        })
+    }
+}
+
+
+impl Catalog {
+    /// Accepts a job: once this returns it will end, whatever happens to any process.
+    ///
+    /// # Errors
+    /// When the catalog does not answer; the job was not accepted then.
+    pub async fn insert_job(&self, job: &NewJob) -> Result<(), StorageError> {
+        let now = self.clock.now_ms();
+        sqlx::query(
+            "insert into jobs (id, organization, report, parameters, state, created_at, not_before)
+             values ($1, $2, $3, $4, 'queued', $5, $5)",
+        )
+        .bind(&job.id)
+        .bind(&job.organization)
+        .bind(&job.report)
+        .bind(&job.parameters)
+        .bind(now)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// A job of that organization.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn job(&self, organization: &OrganizationUid, id: &JobId) -> Result<Option<Job>, StorageError> {
+        let sql = "select * from jobs where id = $1 and organization = $2";
+        let row = sqlx::query(sql).bind(id).bind(organization).fetch_optional(&self.reader).await?;
+        row.as_ref().map(Job::from_row).transpose()
+    }
+
+    /// Takes a queued job whose time has come; `None` where there is nothing to take.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn claim_job(&self, id: &JobId, worker: &str, lease_ms: i64) -> Result<Option<Job>, StorageError> {
+        let now = self.clock.now_ms();
+        let row = sqlx::query(
+            "update jobs set state = 'running', worker = $2, lease_until = $4, started_at = $3,
+             attempts = attempts + 1, progress = 0
+             where id = $1 and state = 'queued' and not_before <= $3 returning *",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(now)
+        .bind(now + lease_ms)
+        .fetch_optional(&self.writer)
+        .await?;
+        row.as_ref().map(Job::from_row).transpose()
+    }
+
+    /// Says that the worker is alive and how far it is. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn renew_job(
+        &self,
+        id: &JobId,
+        worker: &str,
+        lease_ms: i64,
+        progress: f64,
+    ) -> Result<bool, StorageError> {
+        let sql = "update jobs set lease_until = $3, progress = $4 where id = $1 and worker = $2 and state = 'running'";
+        let query = sqlx::query(sql).bind(id).bind(worker).bind(self.clock.now_ms() + lease_ms).bind(progress);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Names the job's result and finishes the job, in one step. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn finish_job(
+        &self,
+        id: &JobId,
+        worker: &str,
+        result: &JobResult,
+        kept_for_ms: i64,
+    ) -> Result<bool, StorageError> {
+        let now = self.clock.now_ms();
+        let query = sqlx::query(
+            "update jobs set state = 'finished', progress = 1, finished_at = $3, worker = null, lease_until = null,
+             result_uid = $4, result_path = $5, result_rows = $6, result_pages = $7, result_total = $8,
+             result_documents = $9, result_marker = $10, result_bytes = $11, expires_at = $12
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(now)
+        .bind(&result.uid)
+        .bind(&result.path)
+        .bind(as_i64(result.row_count))
+        .bind(as_i64(result.page_count))
+        .bind(as_i64(result.total))
+        .bind(as_i64(result.document_count))
+        .bind(result.marker.map(day_number))
+        .bind(as_i64(result.size_bytes))
+        .bind(now.saturating_add(kept_for_ms));
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Ends the job without a result. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn fail_job(&self, id: &JobId, worker: &str, why: &str) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'failed', finished_at = $3, error = $4, worker = null, lease_until = null
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(self.clock.now_ms())
+        .bind(why);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Puts the job back into the queue, to be claimed again not before that many milliseconds from now.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn requeue_job(&self, id: &JobId, worker: &str, delay_ms: i64) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'queued', not_before = $3, worker = null, lease_until = null, progress = 0
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(self.clock.now_ms() + delay_ms);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Puts the job back into the queue as if it had not been begun: its worker is shutting down.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn give_back_job(&self, id: &JobId, worker: &str) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'queued', attempts = attempts - 1, worker = null, lease_until = null, progress = 0
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Queued jobs whose time has come, the oldest first.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn due_jobs(&self, at_most: u32) -> Result<Vec<JobId>, StorageError> {
+        let sql = "select id from jobs where state = 'queued' and not_before <= $1 order by created_at, id limit $2";
+        Ok(sqlx::query_scalar(sql).bind(self.clock.now_ms()).bind(i64::from(at_most)).fetch_all(&self.reader).await?)
+    }
+
+    /// Takes jobs whose lease ran out from their workers: back into the queue, or failed once they had their attempts.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn release_lost_jobs(&self, max_attempts: u32, why: &str) -> Result<u64, StorageError> {
+        let mut transaction = self.begin_write().await?;
+        let now = self.clock.now_ms();
+        let failed = fail_lost_jobs(&mut transaction, now, max_attempts, why).await?;
+        let requeued = sqlx::query(
+            "update jobs set state = 'queued', worker = null, lease_until = null, progress = 0
+             where state = 'running' and lease_until < $1",
+        )
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(failed + requeued.rows_affected())
+    }
+
+    /// Marks finished jobs whose result has been kept long enough, and gives the files that no row names any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn expire_jobs(&self) -> Result<Vec<String>, StorageError> {
+        let mut transaction = self.begin_write().await?;
+        let now = self.clock.now_ms();
+        let sql = "select result_path from jobs where state = 'finished' and expires_at <= $1";
+        let paths = sqlx::query_scalar(sql).bind(now).fetch_all(&mut *transaction).await?;
+        sqlx::query("update jobs set state = 'expired', result_path = null where state = 'finished' and expires_at <= $1")
+            .bind(now)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(paths)
+    }
+
+    /// How many jobs stand where.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn count_jobs(&self) -> Result<JobCounts, StorageError> {
+        let rows =
+            sqlx::query("select state, count(*) as jobs from jobs group by state").fetch_all(&self.reader).await?;
+        rows.iter().map(|row| Ok((row.try_get::<&str, _>("state")?.parse()?, count(row, "jobs")?))).collect()
+    }
+}
+
+async fn fail_lost_jobs(
+    transaction: &mut Transaction<'static, Sqlite>,
+    now: i64,
+    max_attempts: u32,
+    why: &str,
+) -> Result<u64, StorageError> {
+    let failed = sqlx::query(
+        "update jobs set state = 'failed', finished_at = $1, error = $3, worker = null, lease_until = null
+         where state = 'running' and lease_until < $1 and attempts >= $2",
+    )
+    .bind(now)
+    .bind(i64::from(max_attempts))
+    .bind(why)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(failed.rows_affected())
+}

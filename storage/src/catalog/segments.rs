@@ -1,0 +1,169 @@
+//! Segments: which Parquet files hold the events of an organization and a day; and the number of its commits.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::{Row, SqliteConnection};
+
+use super::Catalog;
+use super::event_log::{as_i64, log_payloads};
+use crate::error::StorageError;
+use crate::events::duplicates::DayIds;
+use crate::events::segment::StagedSegment;
+use crate::ids::OrganizationUid;
+
+/// A segment that was published under its name and is about to be committed.
+#[derive(Debug)]
+pub(crate) struct PublishedSegment {
+    pub(crate) staged: StagedSegment,
+    pub(crate) name: String,
+}
+
+/// A segment that a report reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Days since 1970-01-01.
+    pub(crate) day: i64,
+    pub(crate) event_count: u64,
+    pub(crate) size_bytes: u64,
+    /// Below the data folder.
+    pub(crate) path: String,
+}
+
+/// The events of some days as one state of the catalog names them.
+#[derive(Debug)]
+pub(crate) struct EventSnapshot {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) log_payloads: Vec<Vec<u8>>,
+}
+
+/// A place that may hold the ids of events.
+#[derive(Debug)]
+pub(crate) enum IdSource {
+    /// A segment of that day.
+    Segment { id: String, day: i64, path: String },
+    /// A log row.
+    Log { id: String, payload: Vec<u8> },
+    /// Batches of the transaction under way.
+    Memory(Arc<DayIds>),
+}
+
+/// Numbers the next commit of events. `None` where the organization does not exist.
+pub(crate) async fn number_commit(
+    db: &mut SqliteConnection,
+    organization: &OrganizationUid,
+) -> Result<Option<i64>, StorageError> {
+    let sql = "update organizations set event_commits = event_commits + 1 where uid = $1 returning event_commits";
+    Ok(sqlx::query_scalar(sql).bind(organization).fetch_optional(db).await?)
+}
+
+/// The number of the organization's last commit of events.
+pub(crate) async fn last_commit(db: &mut SqliteConnection, organization: &OrganizationUid) -> Result<i64, StorageError> {
+    let sql = "select event_commits from organizations where uid = $1";
+    let number: Option<i64> = sqlx::query_scalar(sql).bind(organization).fetch_optional(db).await?;
+    number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))
+}
+
+pub(crate) async fn insert_segment(
+    db: &mut SqliteConnection,
+    organization: &OrganizationUid,
+    kind: &str,
+    segment: &PublishedSegment,
+    (commit_number, created_at): (i64, i64),
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "insert into segments (id, organization, kind, day, event_count, id_count, commit_number, created_at,
+         size_bytes, path) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(organization)
+    .bind(kind)
+    .bind(segment.staged.day)
+    .bind(as_i64(segment.staged.event_count))
+    .bind(as_i64(segment.staged.id_count))
+    .bind(commit_number)
+    .bind(created_at)
+    .bind(as_i64(segment.staged.size_bytes))
+    .bind(&segment.name)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Where ids of those days may be that were committed after the commit of that number.
+pub(crate) async fn id_sources(
+    db: &mut SqliteConnection,
+    organization: &OrganizationUid,
+    kind: &str,
+    days: (i64, i64),
+    after_commit: i64,
+) -> Result<Vec<IdSource>, StorageError> {
+    let segments = sqlx::query(
+        "select id, day, path from segments where organization = $1 and kind = $2 and day between $3 and $4
+         and commit_number > $5 and id_count > 0",
+    )
+    .bind(organization)
+    .bind(kind)
+    .bind(days.0)
+    .bind(days.1)
+    .bind(after_commit)
+    .fetch_all(&mut *db)
+    .await?;
+    let log_rows = sqlx::query(
+        "select id, payload from event_log where organization = $1 and kind = $2 and first_day <= $4
+         and last_day >= $3 and commit_number > $5 and id_count > 0",
+    )
+    .bind(organization)
+    .bind(kind)
+    .bind(days.0)
+    .bind(days.1)
+    .bind(after_commit)
+    .fetch_all(&mut *db)
+    .await?;
+    let segments = segments.iter().map(|row| {
+        Ok(IdSource::Segment { id: row.try_get("id")?, day: row.try_get("day")?, path: row.try_get("path")? })
+    });
+    let log_rows =
+        log_rows.iter().map(|row| Ok(IdSource::Log { id: row.try_get("id")?, payload: row.try_get("payload")? }));
+    segments.chain(log_rows).collect()
+}
+
+impl Catalog {
+    /// Every event of those days that was committed before the call, as one state of the catalog names them.
+    pub(crate) async fn events_of(
+        &self,
+        organization: &OrganizationUid,
+        kind: &str,
+        days: (i64, i64),
+    ) -> Result<EventSnapshot, StorageError> {
+        let mut db = self.begin_read().await?;
+        let rows = sqlx::query(
+            "select day, event_count, size_bytes, path from segments
+             where organization = $1 and kind = $2 and day between $3 and $4 order by day, path",
+        )
+        .bind(organization)
+        .bind(kind)
+        .bind(days.0)
+        .bind(days.1)
+        .fetch_all(&mut *db)
+        .await?;
+        let segments = rows.iter().map(|row| {
+            let (event_count, size_bytes): (i64, i64) = (row.try_get("event_count")?, row.try_get("size_bytes")?);
+            Ok(Segment {
+                day: row.try_get("day")?,
+                event_count: u64::try_from(event_count).unwrap_or(0),
+                size_bytes: u64::try_from(size_bytes).unwrap_or(0),
+                path: row.try_get("path")?,
+            })
+        });
+        let segments = segments.collect::<Result<_, StorageError>>()?;
+        let log_rows = log_payloads(&mut db, organization, kind, days).await?;
+        Ok(EventSnapshot { segments, log_payloads: log_rows.into_iter().map(|row| row.payload).collect() })
+    }
+
+    /// The names of all files that the catalog says exist.
+    pub(crate) async fn named_files(&self) -> Result<HashSet<String>, StorageError> {
+        let sql = "select path from segments union all select result_path from jobs where result_path is not null";
+        Ok(sqlx::query_scalar(sql).fetch_all(&self.reader).await?.into_iter().collect())
+    }
+}

@@ -1,0 +1,375 @@
+//! The commit of batches: many at once in one transaction, so that one sync of the disk serves all that wait.
+//!
+//! A batch is looked at for duplicates twice. The first look is outside the transaction and reads whatever it must. The
+//! second is inside, where nobody else can commit, and reads only what was committed since the first. So the
+//! transaction stays short, and two batches with the same event id can never both be counted.
+//!
+//! While one transaction is being written the next batches gather; no timer is needed, and a lone batch never waits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use sqlx::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::duplicates::{DayIds, IdIndex, ids_by_day, without_repeats};
+use super::receipt::{LineError, Receipt};
+use super::segment::{self, DayEvents, StagedSegment};
+use super::{Backlog, Events, Stage, log, requests};
+use crate::blocking;
+use crate::catalog::{
+    Catalog, IdSource, Idempotency, NewLogRow, PublishedSegment, advance_source, earlier_receipt, id_sources,
+    insert_log_row, insert_receipt, insert_segment, last_commit, number_commit,
+};
+use crate::clock::Clock;
+use crate::error::StorageError;
+use crate::events::ledger::SourcePosition;
+use crate::folder::DataFolder;
+use crate::ids::OrganizationUid;
+
+/// Batches in one transaction at most.
+const GROUP: usize = 64;
+
+/// What is said about a batch besides its events; becomes true together with them.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Lines that were no event.
+    pub rejected: u64,
+    /// Fields that Tally does not know.
+    pub unknown_fields: u64,
+    /// The first rejected lines.
+    pub errors: Vec<LineError>,
+    /// The client's key for this batch.
+    pub idempotency: Option<Idempotency>,
+    /// How far the batch's file has been read with it.
+    pub source: Option<SourcePosition>,
+    /// The position that `source` moves on from.
+    pub replaces: Option<SourcePosition>,
+}
+
+/// A batch on its way to the committer.
+#[derive(Debug)]
+pub(super) struct Pending {
+    batch: Batch,
+    details: Commit,
+    answer: oneshot::Sender<Result<Receipt, StorageError>>,
+}
+
+/// A batch without repeats of its own, and without those that stood in the catalog at commit `looked_at`.
+#[derive(Debug)]
+struct Batch {
+    organization: OrganizationUid,
+    rows: Option<RecordBatch>,
+    segments: Vec<StagedSegment>,
+    duplicates: u64,
+    looked_at: i64,
+}
+
+impl Events {
+    /// Commits a batch: when this returns, the events are counted, on the disk, and will never be counted again.
+    ///
+    /// # Errors
+    /// [`StorageError::IdempotencyMismatch`], [`StorageError::SourceMoved`], [`StorageError::NoSuchOrganization`],
+    /// [`StorageError::Backlog`], or a failure of catalog or disk. Nothing of the batch is kept then.
+    pub async fn commit(&self, mut stage: Stage, details: Commit) -> Result<Receipt, StorageError> {
+        self.admit()?;
+        let (stage, rows) = blocking(move || stage.finish().map(|rows| (stage, rows))).await?;
+        let mut batch = Batch {
+            organization: stage.organization().clone(),
+            rows,
+            segments: stage.segments,
+            duplicates: stage.duplicates,
+            looked_at: 0,
+        };
+        let (sources, looked_at) = {
+            let mut db = self.catalog.begin_read().await?;
+            let looked_at = last_commit(&mut db, &batch.organization).await?;
+            (batch.sources(&mut db, 0).await?, looked_at)
+        };
+        let (ids, folder) = (self.ids.clone(), self.folder.clone());
+        batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
+        batch.looked_at = looked_at;
+        let (answer, answered) = oneshot::channel();
+        let ended = |_| StorageError::Background("the committer has stopped".to_owned());
+        self.commits.send(Pending { batch, details, answer }).await.map_err(|_| ended(()))?;
+        answered.await.map_err(|_| ended(()))?
+    }
+
+    /// Waits until every commit under way has been answered; no further one is taken.
+    pub async fn close(self) {
+        let Self { commits, tasks, .. } = self;
+        drop(commits);
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+impl Batch {
+    fn has_ids(&self) -> Result<bool, StorageError> {
+        let in_rows = self.rows.as_ref().map(segment::count_ids).transpose()?.unwrap_or(0);
+        Ok(in_rows > 0 || self.segments.iter().any(|segment| segment.id_count > 0))
+    }
+
+    /// First and last day of the events; `None` without events.
+    fn days(&self) -> Result<Option<(i64, i64)>, StorageError> {
+        let in_rows = self.rows.as_ref().map(days_of).transpose()?.into_iter().flat_map(|(first, last)| [first, last]);
+        let days = in_rows.chain(self.segments.iter().map(|segment| segment.day));
+        Ok(days.fold(None, |span, day| match span {
+            None => Some((day, day)),
+            Some((first, last)) => Some((day.min(first), day.max(last))),
+        }))
+    }
+
+    async fn sources(&self, db: &mut SqliteConnection, after_commit: i64) -> Result<Vec<IdSource>, StorageError> {
+        match self.days()? {
+            Some(days) if self.has_ids()? => {
+                id_sources(db, &self.organization, requests::KIND, days, after_commit).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The batch without the events that the sources hold already.
+    fn without_known(
+        mut self,
+        ids: &IdIndex,
+        folder: &DataFolder,
+        sources: &[IdSource],
+    ) -> Result<Self, StorageError> {
+        if sources.is_empty() {
+            return Ok(self);
+        }
+        if let Some(rows) = self.rows.take() {
+            let known = ids.find(&ids_by_day(&rows)?, sources)?;
+            let (rows, repeats) = without_repeats(&rows, &known)?;
+            self.duplicates += repeats;
+            self.rows = (rows.num_rows() > 0).then_some(rows);
+        }
+        let mut kept = Vec::with_capacity(self.segments.len());
+        for staged in std::mem::take(&mut self.segments) {
+            let (staged, repeats) = segment_without_known(staged, ids, folder, sources)?;
+            self.duplicates += repeats;
+            kept.extend(staged);
+        }
+        self.segments = kept;
+        Ok(self)
+    }
+
+    fn event_count(&self) -> u64 {
+        let in_rows = self.rows.as_ref().map_or(0, |rows| rows.num_rows() as u64);
+        in_rows + self.segments.iter().map(|segment| segment.event_count).sum::<u64>()
+    }
+}
+
+fn segment_without_known(
+    staged: StagedSegment,
+    ids: &IdIndex,
+    folder: &DataFolder,
+    sources: &[IdSource],
+) -> Result<(Option<StagedSegment>, u64), StorageError> {
+    if staged.id_count == 0 {
+        return Ok((Some(staged), 0));
+    }
+    let mut wanted = DayIds::new();
+    let day = wanted.entry(staged.day).or_default();
+    segment::visit_ids(&staged.path, |id| {
+        day.insert(id.into());
+    })?;
+    let known = ids.find(&wanted, sources)?;
+    if known.values().all(std::collections::HashSet::is_empty) {
+        return Ok((Some(staged), 0));
+    }
+    let events = arrow::compute::concat_batches(&requests::schema(), &segment::read(&staged.path)?)?;
+    let (events, repeats) = without_repeats(&events, &known)?;
+    if events.num_rows() == 0 {
+        return Ok((None, repeats));
+    }
+    let rewritten = segment::write(folder.staged_path(), &DayEvents { day: staged.day, events })?;
+    Ok((Some(rewritten), repeats))
+}
+
+fn days_of(events: &RecordBatch) -> Result<(i64, i64), StorageError> {
+    let times = segment::times(events)?;
+    let days = times.values().iter().map(|ts| segment::day_of(*ts));
+    Ok(days.fold((i64::MAX, i64::MIN), |(first, last), day| (first.min(day), last.max(day))))
+}
+
+/// The one task of a process that commits events.
+#[derive(Debug)]
+pub(super) struct Committer {
+    catalog: Catalog,
+    folder: DataFolder,
+    clock: Clock,
+    ids: IdIndex,
+    backlog: Arc<Backlog>,
+}
+
+/// What one transaction gathers before it writes its log rows.
+#[derive(Debug, Default)]
+struct Group {
+    log: BTreeMap<OrganizationUid, Vec<RecordBatch>>,
+    ids: BTreeMap<OrganizationUid, Arc<DayIds>>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        catalog: &Catalog,
+        folder: &DataFolder,
+        clock: &Clock,
+        ids: &IdIndex,
+        backlog: &Arc<Backlog>,
+    ) -> Self {
+        Self {
+            catalog: catalog.clone(),
+            folder: folder.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            backlog: Arc::clone(backlog),
+        }
+    }
+
+    /// Commits what comes in until every sender is gone.
+    pub(super) async fn run(self, mut waiting: mpsc::Receiver<Pending>) {
+        let mut batches = Vec::with_capacity(GROUP);
+        while waiting.recv_many(&mut batches, GROUP).await > 0 {
+            self.commit_all(batches.drain(..).collect()).await;
+        }
+    }
+
+    async fn commit_all(&self, batches: Vec<Pending>) {
+        let mut answers = Vec::with_capacity(batches.len());
+        let mut outcomes = Vec::with_capacity(batches.len());
+        let mut group = Group::default();
+        let work = async {
+            let mut transaction = self.catalog.begin_write().await?;
+            for Pending { batch, details, answer } in batches {
+                answers.push(answer);
+                let mut savepoint = sqlx::Acquire::begin(&mut *transaction).await?;
+                let outcome = self.write(&mut savepoint, batch, details, &mut group).await;
+                if outcome.is_ok() { savepoint.commit().await? } else { savepoint.rollback().await? }
+                outcomes.push(outcome);
+            }
+            self.write_log(&mut transaction, &group).await?;
+            Ok(transaction.commit().await?)
+        };
+        let committed: Result<(), StorageError> = work.await;
+        if let Err(error) = &committed {
+            tracing::error!(error = error as &dyn std::error::Error, "a group of batches could not be committed");
+        }
+        self.refresh_backlog().await;
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            let outcome = if committed.is_ok() { outcome } else { Err(group_failed()) };
+            // Nobody may be waiting any more: a client that went away sends the batch again under its key.
+            drop(answer.send(outcome));
+        }
+    }
+
+    async fn write(
+        &self,
+        db: &mut SqliteConnection,
+        batch: Batch,
+        details: Commit,
+        group: &mut Group,
+    ) -> Result<Receipt, StorageError> {
+        let organization = batch.organization.clone();
+        if let Some(idempotency) = &details.idempotency {
+            if let Some(receipt) = earlier_receipt(db, &organization, idempotency).await? {
+                return Ok(receipt);
+            }
+        }
+        let batch = self.without_newly_known(db, batch, group).await?;
+        let number = number_commit(db, &organization).await?;
+        let number = number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))?;
+        let now = self.clock.now_ms();
+        if let Some(source) = &details.source {
+            advance_source(db, &organization, details.replaces.as_ref(), source, now).await?;
+        }
+        let receipt = Receipt {
+            batch: format!("batch_{}", Uuid::now_v7()),
+            accepted: batch.event_count(),
+            duplicates: batch.duplicates,
+            rejected: details.rejected,
+            unknown_fields: details.unknown_fields,
+            errors: details.errors,
+        };
+        if let Some(idempotency) = &details.idempotency {
+            insert_receipt(db, &organization, idempotency, &receipt, now).await?;
+        }
+        for segment in self.publish(&organization, batch.segments).await? {
+            insert_segment(db, &organization, requests::KIND, &segment, (number, now)).await?;
+        }
+        group.log.entry(organization).or_default().extend(batch.rows);
+        Ok(receipt)
+    }
+
+    /// The second look: what was committed since the first, and what this transaction has written so far.
+    async fn without_newly_known(
+        &self,
+        db: &mut SqliteConnection,
+        batch: Batch,
+        group: &mut Group,
+    ) -> Result<Batch, StorageError> {
+        if !batch.has_ids()? {
+            return Ok(batch);
+        }
+        let counted = group.ids.entry(batch.organization.clone()).or_default();
+        let mut sources = batch.sources(db, batch.looked_at).await?;
+        sources.push(IdSource::Memory(Arc::clone(counted)));
+        let (ids, folder) = (self.ids.clone(), self.folder.clone());
+        let batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
+        let in_rows = batch.rows.as_ref().map(ids_by_day).transpose()?.unwrap_or_default();
+        let counted = Arc::make_mut(counted);
+        for (day, ids) in in_rows {
+            counted.entry(day).or_default().extend(ids);
+        }
+        Ok(batch)
+    }
+
+    async fn publish(
+        &self,
+        organization: &OrganizationUid,
+        segments: Vec<StagedSegment>,
+    ) -> Result<Vec<PublishedSegment>, StorageError> {
+        let (folder, organization) = (self.folder.clone(), organization.clone());
+        blocking(move || segment::publish_all(&folder, &organization, segments)).await
+    }
+
+    async fn write_log(&self, db: &mut SqliteConnection, group: &Group) -> Result<(), StorageError> {
+        for (organization, batches) in group.log.iter().filter(|(_, batches)| !batches.is_empty()) {
+            let events = arrow::compute::concat_batches(&requests::schema(), batches)?;
+            let (first_day, last_day) = days_of(&events)?;
+            let number = last_commit(db, organization).await?;
+            let row = NewLogRow {
+                id: &Uuid::now_v7().to_string(),
+                organization,
+                kind: requests::KIND,
+                first_day,
+                last_day,
+                event_count: events.num_rows() as u64,
+                id_count: segment::count_ids(&events)?,
+                commit_number: number,
+                created_at: self.clock.now_ms(),
+                payload: &log::encode(&[events])?,
+            };
+            insert_log_row(db, &row).await?;
+        }
+        Ok(())
+    }
+
+    async fn refresh_backlog(&self) {
+        match self.catalog.log_bytes().await {
+            Ok(size_bytes) => {
+                self.backlog.size_bytes.store(size_bytes, Ordering::Relaxed);
+                self.backlog.grown.notify_one();
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the backlog is not known"),
+        }
+    }
+}
+
+fn group_failed() -> StorageError {
+    StorageError::Background("the transaction of this batch could not be committed".to_owned())
+}

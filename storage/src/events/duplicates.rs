@@ -1,0 +1,156 @@
+//! Which events were counted before: an event's id counts once in its organization and UTC day, whenever it comes again.
+//!
+//! Ids are looked for in three places: the batch itself, the log rows not flushed yet, and the day's segments, whose
+//! bloom filters answer nearly every question without reading an id. Filters and the ids of log rows are kept in a
+//! bounded cache under the name of their row, which never changes its content.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use moka::sync::Cache;
+use parquet::bloom_filter::Sbbf;
+
+use super::log;
+use super::segment::{self, day_of};
+use crate::catalog::IdSource;
+use crate::error::StorageError;
+use crate::folder::DataFolder;
+
+/// Ids by UTC day (days since 1970-01-01).
+pub(crate) type DayIds = BTreeMap<i64, HashSet<Box<str>>>;
+
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// The ids of a batch, by day.
+pub(crate) fn ids_by_day(events: &RecordBatch) -> Result<DayIds, StorageError> {
+    let mut days = DayIds::new();
+    for (id, ts) in segment::ids(events)?.iter().zip(segment::times(events)?.values()) {
+        if let Some(id) = id {
+            days.entry(day_of(*ts)).or_default().insert(id.into());
+        }
+    }
+    Ok(days)
+}
+
+/// The batch without the events whose id is known or stands in it a second time, and how many those were.
+pub(crate) fn without_repeats(events: &RecordBatch, known: &DayIds) -> Result<(RecordBatch, u64), StorageError> {
+    let ids = segment::ids(events)?;
+    let times = segment::times(events)?.values();
+    let mut seen: HashSet<(i64, &str)> = HashSet::new();
+    let keep = BooleanArray::from_iter((0..events.num_rows()).map(|row| {
+        let id = ids.is_valid(row).then(|| ids.value(row));
+        Some(id.is_none_or(|id| {
+            let day = day_of(times[row]);
+            !known.get(&day).is_some_and(|known| known.contains(id)) && seen.insert((day, id))
+        }))
+    }));
+    let repeats = keep.false_count() as u64;
+    if repeats == 0 {
+        return Ok((events.clone(), 0));
+    }
+    Ok((filter_record_batch(events, &keep)?, repeats))
+}
+
+/// Those of the wanted ids that a segment holds.
+pub(crate) fn found_in_segment(
+    path: &Path,
+    filters: &[Sbbf],
+    wanted: &HashSet<Box<str>>,
+) -> Result<HashSet<Box<str>>, StorageError> {
+    let maybe: HashSet<&str> =
+        wanted.iter().map(AsRef::as_ref).filter(|id| filters.iter().any(|filter| filter.check(*id))).collect();
+    let mut found = HashSet::new();
+    if !maybe.is_empty() {
+        segment::visit_ids(path, |id| {
+            if maybe.contains(id) {
+                found.insert(id.into());
+            }
+        })?;
+    }
+    Ok(found)
+}
+
+fn add_common(found: &mut DayIds, wanted: &DayIds, known: &DayIds) {
+    for (day, wanted) in wanted {
+        if let Some(known) = known.get(day) {
+            found.entry(*day).or_default().extend(wanted.intersection(known).cloned());
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Known {
+    Filters(Arc<Vec<Sbbf>>),
+    Ids(Arc<DayIds>),
+}
+
+impl Known {
+    fn size_bytes(&self) -> u32 {
+        let size = match self {
+            Self::Filters(filters) => filters.iter().map(|filter| filter.num_blocks() * 32).sum(),
+            Self::Ids(days) => days.values().flatten().map(|id| id.len() + 32).sum::<usize>(),
+        };
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+}
+
+/// Looks ids up in what the catalog names. Clones share one cache.
+#[derive(Debug, Clone)]
+pub(crate) struct IdIndex {
+    folder: DataFolder,
+    cache: Cache<String, Known>,
+}
+
+impl IdIndex {
+    pub(crate) fn new(folder: DataFolder) -> Self {
+        let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(|_, known: &Known| known.size_bytes()).build();
+        Self { folder, cache }
+    }
+
+    /// Those of the wanted ids that the sources hold, by day. Reads files: call it from a blocking thread.
+    pub(crate) fn find(&self, wanted: &DayIds, sources: &[IdSource]) -> Result<DayIds, StorageError> {
+        let mut found = DayIds::new();
+        for source in sources {
+            match source {
+                IdSource::Segment { id, day, path } => {
+                    let Some(wanted) = wanted.get(day) else { continue };
+                    let path = self.folder.path_of(path);
+                    let filters = self.filters(id, &path)?;
+                    found.entry(*day).or_default().extend(found_in_segment(&path, &filters, wanted)?);
+                }
+                IdSource::Log { id, payload } => {
+                    add_common(&mut found, wanted, &*self.logged_ids(id, payload)?);
+                }
+                IdSource::Memory(known) => add_common(&mut found, wanted, known),
+            }
+        }
+        Ok(found)
+    }
+
+    fn filters(&self, id: &str, path: &Path) -> Result<Arc<Vec<Sbbf>>, StorageError> {
+        if let Some(Known::Filters(filters)) = self.cache.get(id) {
+            return Ok(filters);
+        }
+        let filters = Arc::new(segment::id_filters(path)?);
+        self.cache.insert(id.to_owned(), Known::Filters(Arc::clone(&filters)));
+        Ok(filters)
+    }
+
+    fn logged_ids(&self, id: &str, payload: &[u8]) -> Result<Arc<DayIds>, StorageError> {
+        if let Some(Known::Ids(ids)) = self.cache.get(id) {
+            return Ok(ids);
+        }
+        let mut days = DayIds::new();
+        for batch in log::decode(payload)? {
+            for (day, ids) in ids_by_day(&batch)? {
+                days.entry(day).or_default().extend(ids);
+            }
+        }
+        let days = Arc::new(days);
+        self.cache.insert(id.to_owned(), Known::Ids(Arc::clone(&days)));
+        Ok(days)
+    }
+}

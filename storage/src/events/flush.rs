@@ -1,0 +1,115 @@
+//! The flusher: turns log rows into segments, so that reports read columns and the log stays small.
+//!
+//! It may run in any number of processes: a flush whose log rows were taken by another one in the meantime is undone.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::segment;
+use super::{Events, log, requests};
+use crate::blocking;
+use crate::catalog::{LogRow, PublishedSegment, delete_log_rows, insert_segment, number_commit};
+use crate::error::StorageError;
+use crate::ids::OrganizationUid;
+
+/// Bytes of log rows in one flush: what it holds in memory is a small multiple of it.
+const FLUSH_BYTES: u64 = 16 << 20;
+
+/// When an organization's log rows are due.
+#[derive(Debug, Clone, Copy)]
+pub struct FlushAt {
+    /// As soon as they are that large, over all its rows.
+    pub bytes: u64,
+    /// As soon as the oldest is that old.
+    pub age: Duration,
+}
+
+impl Events {
+    /// Returns when the log has grown, or after `at_most`.
+    pub async fn log_grown(&self, at_most: Duration) {
+        let grown = tokio::time::timeout(at_most, self.backlog.grown.notified()).await;
+        if grown.is_err() {
+            tracing::trace!("nothing came in");
+        }
+    }
+
+    /// Flushes every organization whose log rows are due; says how many segments came of it.
+    ///
+    /// # Errors
+    /// When the catalog does not answer or a file cannot be written. What was flushed before stays flushed.
+    pub async fn flush_due(&self, due: FlushAt) -> Result<usize, StorageError> {
+        let age_ms = i64::try_from(due.age.as_millis()).unwrap_or(i64::MAX);
+        // When the log as a whole nears its bound nobody's rows can wait.
+        let urgent = self.backlog_bytes() > self.backlog.bound_bytes / 2;
+        let mut written = 0;
+        for backlog in self.catalog.log_backlogs().await? {
+            let old = self.clock.now_ms().saturating_sub(backlog.oldest_at) >= age_ms;
+            if urgent || old || backlog.size_bytes >= due.bytes {
+                written += self.flush(&backlog.organization).await?;
+            }
+        }
+        if written > 0 {
+            self.backlog.size_bytes.store(self.catalog.log_bytes().await?, Ordering::Relaxed);
+        }
+        Ok(written)
+    }
+
+    /// Flushes all log rows of one organization that stand when it begins.
+    ///
+    /// # Errors
+    /// As [`flush_due`](Self::flush_due).
+    pub async fn flush(&self, organization: &OrganizationUid) -> Result<usize, StorageError> {
+        let mut written = 0;
+        loop {
+            let rows = self.catalog.oldest_log_rows(organization, requests::KIND, FLUSH_BYTES).await?;
+            if rows.is_empty() {
+                return Ok(written);
+            }
+            match self.flush_rows(organization, rows).await? {
+                Some(segments) => written += segments,
+                None => return Ok(written),
+            }
+        }
+    }
+
+    /// `None` where another flusher was faster.
+    async fn flush_rows(
+        &self,
+        organization: &OrganizationUid,
+        rows: Vec<LogRow>,
+    ) -> Result<Option<usize>, StorageError> {
+        let (folder, owner) = (self.folder.clone(), organization.clone());
+        let (rows, segments) = blocking(move || {
+            let mut batches = Vec::new();
+            for row in &rows {
+                batches.extend(log::decode(&row.payload)?);
+            }
+            let days = segment::by_day(&batches)?;
+            let staged = days.iter().map(|day| segment::write(folder.staged_path(), day));
+            let segments = segment::publish_all(&folder, &owner, staged.collect::<Result<_, _>>()?)?;
+            Ok((rows, segments))
+        })
+        .await?;
+        // Where it was not committed the segments have no name in the catalog, and the sweep deletes them.
+        Ok(self.commit_flush(organization, &rows, &segments).await?.then_some(segments.len()))
+    }
+
+    async fn commit_flush(
+        &self,
+        organization: &OrganizationUid,
+        rows: &[LogRow],
+        segments: &[PublishedSegment],
+    ) -> Result<bool, StorageError> {
+        let mut transaction = self.catalog.begin_write().await?;
+        if !delete_log_rows(&mut transaction, rows).await? {
+            return Ok(false);
+        }
+        let Some(number) = number_commit(&mut transaction, organization).await? else { return Ok(false) };
+        for segment in segments {
+            insert_segment(&mut transaction, organization, requests::KIND, segment, (number, self.clock.now_ms()))
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,200 @@
+//! A segment: the events of one organization and one UTC day in a Parquet file, sorted by service and time.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, RecordBatch, StringViewArray, TimestampMillisecondArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::bloom_filter::Sbbf;
+use parquet::file::properties::{ReaderProperties, WriterProperties};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
+use parquet::schema::types::ColumnPath;
+use uuid::Uuid;
+
+use super::requests;
+use crate::catalog::PublishedSegment;
+use crate::error::StorageError;
+use crate::folder::DataFolder;
+use crate::ids::OrganizationUid;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A Parquet file that was written aside and has no name in the lake yet.
+#[derive(Debug)]
+pub(crate) struct StagedSegment {
+    pub(crate) path: PathBuf,
+    /// Days since 1970-01-01.
+    pub(crate) day: i64,
+    pub(crate) event_count: u64,
+    pub(crate) id_count: u64,
+    pub(crate) size_bytes: u64,
+}
+
+impl Drop for StagedSegment {
+    /// A batch that is given up leaves nothing; a published file is no longer under this path.
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// The events of one UTC day.
+#[derive(Debug, Clone)]
+pub(crate) struct DayEvents {
+    /// Days since 1970-01-01.
+    pub(crate) day: i64,
+    /// Sorted by service, then time.
+    pub(crate) events: RecordBatch,
+}
+
+/// The UTC day of a time, in days since 1970-01-01.
+pub(crate) const fn day_of(ts_ms: i64) -> i64 {
+    ts_ms.div_euclid(DAY_MS)
+}
+
+/// The times of a batch.
+pub(crate) fn times(events: &RecordBatch) -> Result<&TimestampMillisecondArray, StorageError> {
+    column(events, "ts")
+}
+
+/// The events' own ids; null where an event has none.
+pub(crate) fn ids(events: &RecordBatch) -> Result<&StringViewArray, StorageError> {
+    column(events, "id")
+}
+
+fn column<'a, T: Array + 'static>(events: &'a RecordBatch, name: &str) -> Result<&'a T, StorageError> {
+    events
+        .column_by_name(name)
+        .and_then(|column| column.as_any().downcast_ref())
+        .ok_or_else(|| StorageError::Corrupt(format!("events without a column `{name}` of its type")))
+}
+
+/// How many of the events have an id of their own.
+pub(crate) fn count_ids(events: &RecordBatch) -> Result<u64, StorageError> {
+    let ids = ids(events)?;
+    Ok((ids.len() - ids.null_count()) as u64)
+}
+
+/// The name that a segment gets in the lake; readable by people and by engines that know `key=value` folders.
+fn name_of(organization: &OrganizationUid, day: i64) -> String {
+    let date = chrono::DateTime::from_timestamp_millis(day * DAY_MS).unwrap_or_default().date_naive();
+    format!("events/{}/organization={organization}/day={date}/{}.parquet", requests::KIND, Uuid::now_v7())
+}
+
+/// Gives staged segments their names in the lake. They exist only once the catalog names them.
+pub(crate) fn publish_all(
+    folder: &DataFolder,
+    organization: &OrganizationUid,
+    segments: Vec<StagedSegment>,
+) -> Result<Vec<PublishedSegment>, StorageError> {
+    let published = segments.into_iter().map(|staged| {
+        let name = name_of(organization, staged.day);
+        folder.publish(&staged.path, &name)?;
+        Ok(PublishedSegment { staged, name })
+    });
+    published.collect()
+}
+
+/// Sorts batches by day, service and time, and cuts them where the day changes. Equal keys keep their order.
+pub(crate) fn by_day(batches: &[RecordBatch]) -> Result<Vec<DayEvents>, StorageError> {
+    let events = concat_batches(&requests::schema(), batches)?;
+    let times = times(&events)?.values();
+    let services: &StringViewArray = column(&events, "service")?;
+    let mut order: Vec<u32> = (0..u32::try_from(events.num_rows()).map_err(|_| too_many_rows())?).collect();
+    let compare = |left: &u32, right: &u32| -> Ordering {
+        let (left, right) = (*left as usize, *right as usize);
+        (day_of(times[left]).cmp(&day_of(times[right])))
+            .then_with(|| services.value(left).cmp(services.value(right)))
+            .then_with(|| times[left].cmp(&times[right]))
+            .then_with(|| left.cmp(&right))
+    };
+    order.sort_unstable_by(compare);
+    let days = order.chunk_by(|left, right| day_of(times[*left as usize]) == day_of(times[*right as usize]));
+    days.map(|rows| {
+        let events = take_record_batch(&events, &UInt32Array::from(rows.to_vec()))?;
+        Ok(DayEvents { day: day_of(times[rows[0] as usize]), events })
+    })
+    .collect()
+}
+
+fn too_many_rows() -> StorageError {
+    StorageError::Corrupt("more events in one batch than a segment can number".to_owned())
+}
+
+/// Writes one day's events aside and syncs the file.
+pub(crate) fn write(path: PathBuf, day: &DayEvents) -> Result<StagedSegment, StorageError> {
+    let fail = |e| StorageError::file("could not write", &path, e);
+    let id_count = count_ids(&day.events)?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(256 * 1024));
+    if id_count > 0 {
+        let id = ColumnPath::from("id");
+        properties = properties
+            .set_column_bloom_filter_enabled(id.clone(), true)
+            .set_column_bloom_filter_max_ndv(id.clone(), id_count)
+            .set_column_dictionary_enabled(id, false);
+    }
+    let file = File::create(&path).map_err(fail)?;
+    let mut writer = ArrowWriter::try_new(file, requests::schema(), Some(properties.build()))?;
+    writer.write(&day.events)?;
+    let file = writer.into_inner()?;
+    file.sync_all().map_err(fail)?;
+    let size_bytes = file.metadata().map_err(fail)?.len();
+    Ok(StagedSegment { day: day.day, event_count: day.events.num_rows() as u64, id_count, size_bytes, path })
+}
+
+/// Reads a segment whole.
+pub(crate) fn read(path: &Path) -> Result<Vec<RecordBatch>, StorageError> {
+    let reader = reader_of(path)?.build()?;
+    reader.map(|batch| normalize(&batch?)).collect()
+}
+
+/// Parquet gives strings back in whatever string type the reader chose; the lake's batches have the schema's.
+fn normalize(batch: &RecordBatch) -> Result<RecordBatch, StorageError> {
+    let schema = requests::schema();
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name());
+        let column = column.ok_or_else(|| StorageError::Corrupt(format!("a segment without `{}`", field.name())))?;
+        Ok(arrow::compute::cast(column, field.data_type())?)
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, StorageError>>()?)?)
+}
+
+fn reader_of(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, StorageError> {
+    let file = File::open(path).map_err(|e| StorageError::file("could not open", path, e))?;
+    Ok(ParquetRecordBatchReaderBuilder::try_new(file)?)
+}
+
+/// Gives each id of a segment to `visit`, reading no other column.
+pub(crate) fn visit_ids(path: &Path, mut visit: impl FnMut(&str)) -> Result<(), StorageError> {
+    let builder = reader_of(path)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["id"]);
+    for batch in builder.with_projection(mask).build()? {
+        let column = arrow::compute::cast(batch?.column(0), &arrow::datatypes::DataType::Utf8View)?;
+        let ids = column.as_any().downcast_ref::<StringViewArray>();
+        ids.into_iter().flat_map(StringViewArray::iter).flatten().for_each(&mut visit);
+    }
+    Ok(())
+}
+
+/// The bloom filters of a segment's ids, one for each row group.
+pub(crate) fn id_filters(path: &Path) -> Result<Vec<Sbbf>, StorageError> {
+    let file = File::open(path).map_err(|e| StorageError::file("could not open", path, e))?;
+    let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
+    let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
+    let reader = SerializedFileReader::new_with_options(file, options)?;
+    let id_column = requests::schema().index_of("id")?;
+    let mut filters = Vec::with_capacity(reader.num_row_groups());
+    for index in 0..reader.num_row_groups() {
+        if let Some(filter) = reader.get_row_group(index)?.get_column_bloom_filter(id_column) {
+            filters.push(filter.clone());
+        }
+    }
+    Ok(filters)
+}

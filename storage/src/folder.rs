@@ -1,0 +1,238 @@
+//! The data folder: files are written aside, synced, and only then moved to the name that the catalog will say.
+//!
+//! ```text
+//! data/catalog.db            the catalog
+//!      events/…              segments, by kind, organization and UTC day
+//!      results/…             one file for each finished job
+//!      staging/<uuid>/       files being written by one process, and <uuid>.lock, held while that process lives
+//!      spill/                what a query could not hold in memory
+//! ```
+//! A file that the catalog does not name does not exist: a crash between the move and the commit leaves rubbish, which
+//! the sweep deletes once it is older than any commit can take. A staging folder whose lock can be had belonged to a
+//! process that is gone.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::error::StorageError;
+
+/// The data folder of one process; clones share its staging folder.
+#[derive(Debug, Clone)]
+pub struct DataFolder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    staging: PathBuf,
+    lock_path: PathBuf,
+    /// Held, by the operating system's lock on it, as long as the process lives.
+    _lock: File,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The next process's sweep does it where this fails.
+        drop(fs::remove_dir_all(&self.staging));
+        drop(fs::remove_file(&self.lock_path));
+    }
+}
+
+impl DataFolder {
+    /// Opens the folder, made if it is not there, and takes a staging folder in it.
+    ///
+    /// # Errors
+    /// When a folder cannot be made.
+    pub fn open(root: &Path) -> Result<Self, StorageError> {
+        // A relative name would change its meaning with the working directory, and the engine wants an absolute one.
+        let root = std::path::absolute(root).map_err(|e| StorageError::file("could not resolve", root, e))?;
+        for folder in ["events", "results", "staging", "spill"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(|e| StorageError::file("could not create folder", &path, e))?;
+        }
+        loop {
+            let staging = root.join("staging").join(Uuid::now_v7().to_string());
+            let lock_path = staging.with_extension("lock");
+            let lock = File::create(&lock_path).map_err(|e| StorageError::file("could not create", &lock_path, e))?;
+            // Between the two calls another process's sweep may take the lock, or delete the file: then a new name.
+            if lock.try_lock().is_ok() && lock_path.exists() {
+                fs::create_dir(&staging).map_err(|e| StorageError::file("could not create folder", &staging, e))?;
+                return Ok(Self(Arc::new(Inner { root, staging, lock_path, _lock: lock })));
+            }
+        }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// The catalog's file.
+    #[must_use]
+    pub fn catalog_path(&self) -> PathBuf {
+        self.0.root.join("catalog.db")
+    }
+
+    /// Where queries spill to.
+    #[must_use]
+    pub fn spill_path(&self) -> PathBuf {
+        self.0.root.join("spill")
+    }
+
+    /// The full path of a file that the catalog names.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.0.root.join(name)
+    }
+
+    /// A path, free and this process's own, to write a new file at.
+    #[must_use]
+    pub fn staged_path(&self) -> PathBuf {
+        self.0.staging.join(Uuid::now_v7().to_string())
+    }
+
+    /// Moves a file that was written and synced aside to its name below the root; both are durable afterwards.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or the file cannot be moved.
+    pub fn publish(&self, staged: &Path, name: &str) -> Result<(), StorageError> {
+        let target = self.path_of(name);
+        let folder = target.parent().unwrap_or(&self.0.root);
+        create_folder_durably(folder)?;
+        // The sweep goes by age: a long upload must not look old the moment it gets its name.
+        let touch = || File::options().write(true).open(staged)?.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin());
+        touch().map_err(|e| StorageError::file("could not touch", staged, e))?;
+        fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
+        sync_folder(folder)
+    }
+
+    /// Deletes a file that the catalog no longer names; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be deleted.
+    pub fn remove(&self, name: &str) -> Result<(), StorageError> {
+        let path = self.path_of(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StorageError::file("could not delete", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The names of all files below `events` and `results` last changed longer ago than `age`.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn published_before(&self, age: Duration) -> Result<Vec<String>, StorageError> {
+        let mut names = Vec::new();
+        for folder in ["events", "results"] {
+            self.collect_files(&self.0.root.join(folder), age, &mut names)?;
+        }
+        Ok(names)
+    }
+
+    fn collect_files(&self, folder: &Path, age: Duration, names: &mut Vec<String>) -> Result<(), StorageError> {
+        let fail = |e| StorageError::file("could not read folder", folder, e);
+        for entry in fs::read_dir(folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            if metadata.is_dir() {
+                self.collect_files(&path, age, names)?;
+                continue;
+            }
+            let old = metadata.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > age);
+            if let (true, Ok(name)) = (old, path.strip_prefix(&self.0.root)) {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the staging folders of processes that are gone.
+    ///
+    /// # Errors
+    /// When the staging folder cannot be read.
+    pub fn sweep_staging(&self) -> Result<usize, StorageError> {
+        let parent = self.0.root.join("staging");
+        let fail = |e| StorageError::file("could not read folder", &parent, e);
+        let mut swept = 0;
+        for entry in fs::read_dir(&parent).map_err(fail)? {
+            let lock_path = entry.map_err(fail)?.path();
+            if lock_path.extension().is_none_or(|extension| extension != "lock") || lock_path == self.0.lock_path {
+                continue;
+            }
+            let Ok(lock) = File::open(&lock_path) else { continue };
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            drop(fs::remove_dir_all(lock_path.with_extension("")));
+            drop(fs::remove_file(&lock_path));
+            swept += 1;
+        }
+        Ok(swept)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "file times are the machine's, whatever the clock of the tests says")]
+fn age_origin() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StorageError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(|e| StorageError::file("could not sync folder", folder, e))
+}
+
+/// Makes a folder and those above it, each of them on the disk before the next.
+fn create_folder_durably(folder: &Path) -> Result<(), StorageError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folder_durably(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(StorageError::file("could not create folder", folder, error));
+        }
+        _ => {}
+    }
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_file_has_its_name_and_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(root.path()).unwrap();
+        let staged = folder.staged_path();
+        File::create(&staged).unwrap();
+        folder.publish(&staged, "events/a/b/c.parquet").unwrap();
+        assert!(folder.path_of("events/a/b/c.parquet").exists());
+        assert!(!staged.exists());
+        assert_eq!(folder.published_before(Duration::ZERO).unwrap(), ["events/a/b/c.parquet"]);
+        assert!(folder.published_before(Duration::from_secs(3600)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_sweep_takes_the_staging_of_the_dead_and_leaves_that_of_the_living() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(root.path()).unwrap();
+        let living = DataFolder::open(root.path()).unwrap();
+        File::create(living.staged_path()).unwrap();
+        let dead = root.path().join("staging/dead");
+        fs::create_dir(&dead).unwrap();
+        File::create(dead.with_extension("lock")).unwrap();
+        assert_eq!(folder.sweep_staging().unwrap(), 1);
+        assert!(!dead.exists());
+        assert!(living.staged_path().parent().unwrap().exists());
+    }
+}

@@ -1,0 +1,174 @@
+//! The events of some days as one table of the engine: segments from disk, log rows from memory.
+//!
+//! A segment is one UTC day, so the bucket that its events fall into is a constant of the file, and grouping by bucket
+//! costs nothing. The engine sees it as a last column `date`. Which files a query reads is decided here, from the
+//! catalog; within a file the engine skips row groups by their statistics.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, Date32Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, ScalarValue, ToDFSchema as _};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
+
+use super::aggregate::{Bucket, DayRange, day_number};
+use crate::catalog::{EventSnapshot, Segment};
+use crate::error::StorageError;
+use crate::events::{log, requests, segment};
+
+/// The name of the bucket's column.
+pub(super) const DATE: &str = "date";
+
+/// Events as one state of the catalog names them.
+#[derive(Debug)]
+pub(super) struct EventTable {
+    schema: SchemaRef,
+    date: Arc<Field>,
+    files: Vec<PartitionedFile>,
+    logged: Vec<RecordBatch>,
+    event_count: u64,
+}
+
+impl EventTable {
+    /// Decodes the log rows: call it where that keeps nobody waiting.
+    pub(super) fn new(
+        root: &Path,
+        snapshot: &EventSnapshot,
+        days: DayRange,
+        bucket: Option<Bucket>,
+    ) -> Result<Self, StorageError> {
+        let date = Arc::new(Field::new(DATE, DataType::Date32, false));
+        let mut fields = requests::schema().fields().to_vec();
+        fields.push(Arc::clone(&date));
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let bucket = bucket.unwrap_or(Bucket::Day);
+        let files = snapshot.segments.iter().map(|segment| file_of(root, segment, bucket)).collect::<Result<_, _>>()?;
+        let mut logged = Vec::new();
+        for payload in &snapshot.log_payloads {
+            for batch in log::decode(payload)? {
+                logged.extend(with_date(&schema, &batch, days, bucket)?);
+            }
+        }
+        let in_files: u64 = snapshot.segments.iter().map(|segment| segment.event_count).sum();
+        let in_log: u64 = logged.iter().map(|batch| batch.num_rows() as u64).sum();
+        Ok(Self { schema, date, files, logged, event_count: in_files + in_log })
+    }
+
+    /// How many events it holds, before any filter.
+    pub(super) fn event_count(&self) -> u64 {
+        self.event_count
+    }
+
+    fn scan_files(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let table = TableSchema::new(requests::schema(), vec![Arc::clone(&self.date)]);
+        let mut source = ParquetSource::new(table);
+        if let Some(filter) = conjunction(filters.to_vec()) {
+            let schema = self.schema.as_ref().clone().to_dfschema()?;
+            source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
+        }
+        let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .build();
+        Ok(DataSourceExec::from_data_source(scan))
+    }
+}
+
+fn date_number(day: i64, bucket: Bucket) -> Result<i32, StorageError> {
+    let out_of_range = || StorageError::Corrupt(format!("`{day}` is no day that a calendar knows"));
+    let number = i32::try_from(day).map_err(|_| out_of_range())?;
+    let date = arrow::temporal_conversions::date32_to_datetime(number).ok_or_else(out_of_range)?.date();
+    i32::try_from(day_number(bucket.start_of(date))).map_err(|_| out_of_range())
+}
+
+fn file_of(root: &Path, segment: &Segment, bucket: Bucket) -> Result<PartitionedFile, StorageError> {
+    let path = root.join(&segment.path);
+    let date = ScalarValue::Date32(Some(date_number(segment.day, bucket)?));
+    let location = datafusion::object_store::path::Path::from_absolute_path(&path)
+        .map_err(|error| StorageError::Query(DataFusionError::External(Box::new(error))))?;
+    let mut file = PartitionedFile::new("", segment.size_bytes).with_partition_values(vec![date]);
+    file.object_meta.location = location;
+    Ok(file)
+}
+
+/// The batch's events of those days, with their bucket as a last column; `None` where there are none.
+fn with_date(
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+    days: DayRange,
+    bucket: Bucket,
+) -> Result<Option<RecordBatch>, StorageError> {
+    let (first, last) = days.as_numbers();
+    let numbers: Vec<i64> = segment::times(batch)?.values().iter().map(|ts| segment::day_of(*ts)).collect();
+    let keep: BooleanArray = numbers.iter().map(|day| Some((first..=last).contains(day))).collect();
+    if keep.true_count() == 0 {
+        return Ok(None);
+    }
+    let dates = numbers.iter().filter(|day| (first..=last).contains(day)).map(|day| date_number(*day, bucket));
+    let dates = Date32Array::from(dates.collect::<Result<Vec<_>, _>>()?);
+    let kept = filter_record_batch(batch, &keep)?;
+    let mut columns = kept.columns().to_vec();
+    columns.push(Arc::new(dates));
+    Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
+}
+
+#[async_trait]
+impl TableProvider for EventTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let mut inputs = Vec::new();
+        if !self.files.is_empty() {
+            inputs.push(self.scan_files(session, projection, filters)?);
+        }
+        if !self.logged.is_empty() || inputs.is_empty() {
+            let partitions = [self.logged.clone()];
+            let logged: Arc<dyn ExecutionPlan> =
+                MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?;
+            inputs.push(logged);
+        }
+        match <[_; 1]>::try_from(inputs) {
+            Ok([input]) => Ok(input),
+            Err(inputs) => UnionExec::try_new(inputs),
+        }
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        // Used to skip row groups; the engine still looks at each event that is read.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}

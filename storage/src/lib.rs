@@ -1,0 +1,34 @@
+//! Where Tally keeps things: the catalog (SQL rows), the events (columns) and the results (pages).
+//!
+//! | folder | |
+//! |---|---|
+//! | `catalog/` | rows that say what is true |
+//! | `events/` | events in: staged, committed, flushed into segments |
+//! | `lake/` | questions asked of the events |
+//! | `results/` | one file for each finished job, one record batch for each page |
+//! | `folder.rs` | the files below `data/`: written aside, synced, then named |
+
+pub mod catalog;
+pub mod clock;
+pub mod error;
+pub mod events;
+pub mod folder;
+pub mod ids;
+pub mod lake;
+pub mod password;
+pub mod results;
+mod secret;
+
+use error::StorageError;
+
+/// Runs work that reads files or computes for long where it keeps no other task waiting.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, StorageError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, StorageError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(StorageError::Background(error.to_string())),
+    }
+}
