@@ -18,6 +18,7 @@ pub mod lake;
 pub mod password;
 pub mod results;
 mod secret;
+pub mod store;
 
 use error::StorageError;
 

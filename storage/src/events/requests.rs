@@ -13,6 +13,7 @@ use arrow::array::builder::{Float64Builder, Int64Builder, StringViewBuilder, Tim
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
 
 /// The largest number of bytes one response may claim: the largest integer that JSON clients read exactly.
 pub const MAX_BYTES: u64 = (1 << 53) - 1;
@@ -21,7 +22,8 @@ pub const MAX_BYTES: u64 = (1 << 53) - 1;
 pub const KIND: &str = "requests";
 
 /// What answered the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// Content Management API.
     Cma,
@@ -83,7 +85,8 @@ impl Service {
 }
 
 /// What the cache did with the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum CacheState {
     /// Answered from the cache.
     Hit,

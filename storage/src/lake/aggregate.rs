@@ -2,10 +2,13 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::OrganizationUid;
 
 /// The length of the periods that a result is cut into. Each starts on a UTC day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Bucket {
     /// A UTC day.
     Day,
@@ -16,6 +19,19 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// Every bucket, the shortest first.
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
     /// The first day of the bucket that holds the day. It may lie before the range that cuts the bucket.
     #[must_use]
     pub fn start_of(self, day: NaiveDate) -> NaiveDate {
@@ -36,7 +52,7 @@ impl Bucket {
 }
 
 /// UTC days, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayRange {
     /// The first day.
     pub from: NaiveDate,

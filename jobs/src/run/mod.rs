@@ -1,0 +1,17 @@
+//! How jobs get run: SQL says what is true, the queue only says "look".
+//!
+//! | file | |
+//! |---|---|
+//! | `queue.rs` | carries ids from who accepts a job to who computes it; the one file that knows the queue's library |
+//! | `worker.rs` | claims a job, computes it under a lease and a time limit, and settles it |
+//! | `upkeep.rs` | gives lost jobs back, flushes events, sweeps what nothing names |
+
+mod queue;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod worker;
+
+pub use self::queue::{JobQueue, QueueClosed};
+pub use self::upkeep::{Upkeep, UpkeepOptions};
+pub use self::worker::{JobObserver, Outcome, Unobserved, Worker, WorkerOptions};

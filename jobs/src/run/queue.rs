@@ -1,0 +1,77 @@
+//! The in-process queue: ids of jobs on their way to the worker.
+//!
+//! An id that is lost costs time, never a job: the jobs' rows are what is true, and the upkeep pushes ids again. An id
+//! that comes twice is claimed once.
+//!
+//! Ids go into a channel of ours, which the library's worker reads as its backend: its own in-memory sink may panic
+//! under concurrent pushes. The channel outlives the worker, so a worker that was restarted goes on where it stopped.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use apalis::prelude::{BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _, WorkerError};
+use futures::future::BoxFuture;
+use futures::{SinkExt as _, StreamExt as _};
+use tally_storage::ids::JobId;
+use tokio::sync::mpsc;
+
+/// Nobody reads the queue any more: the process is shutting down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is closed")]
+pub struct QueueClosed;
+
+/// Where ids are pushed; clones share one queue.
+#[derive(Debug, Clone)]
+pub struct JobQueue {
+    ids: mpsc::UnboundedSender<JobId>,
+    waiting: Arc<Mutex<mpsc::UnboundedReceiver<JobId>>>,
+}
+
+impl Default for JobQueue {
+    fn default() -> Self {
+        Self::in_process()
+    }
+}
+
+impl JobQueue {
+    /// A queue inside this process.
+    #[must_use]
+    pub fn in_process() -> Self {
+        let (ids, waiting) = mpsc::unbounded_channel();
+        Self { ids, waiting: Arc::new(Mutex::new(waiting)) }
+    }
+
+    /// Says that a job is there to be looked at.
+    ///
+    /// # Errors
+    /// When nobody reads the queue any more.
+    pub fn push(&self, id: JobId) -> Result<(), QueueClosed> {
+        self.ids.send(id).map_err(|_| QueueClosed)
+    }
+
+    /// Gives each id to `handle`, so many at once, until the worker ends with an error or the future is dropped.
+    pub(super) fn work<F, R>(&self, name: &str, at_once: usize, handle: F) -> BoxFuture<'static, Result<(), WorkerError>>
+    where
+        F: Fn(JobId) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let waiting = Arc::clone(&self.waiting);
+        let ids = futures::stream::poll_fn(move |context| {
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(context)
+        });
+        let tasks = ids.map(|id| TaskBuilder::new(id).build());
+        // Never used: ids come through the channel.
+        let nowhere = futures::sink::drain().sink_map_err(|never: Infallible| match never {});
+        let sink = MemorySink::new(Arc::new(futures::lock::Mutex::new(Box::new(nowhere))));
+        let worker = WorkerBuilder::new(name).backend(MemoryStorage::new_with(sink, tasks.boxed())).concurrency(at_once);
+        let worker = worker.build(move |id: JobId| {
+            let handled = handle(id);
+            async move {
+                handled.await;
+                Ok::<(), BoxDynError>(())
+            }
+        });
+        Box::pin(worker.run())
+    }
+}

@@ -1,0 +1,328 @@
+//! The worker: claims a job, computes it under a lease and a time limit, and settles it.
+//!
+//! Each job runs in a task of its own, so that a panic ends the job and nothing else. While it runs its lease is renewed;
+//! a worker that cannot renew any more has lost the job, and nothing that it wrote is named. All attempts, time limits
+//! and retries are here: the queue's library knows nothing of them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tally_storage::catalog::{Job, JobResult};
+use tally_storage::ids::JobId;
+use tally_storage::store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::JobQueue;
+use crate::error::JobError;
+use crate::parameters::Parameters;
+use crate::reports::{Computed, ProgressCell, REPORTS, Report, Task};
+
+/// A worker that ends so often, each time sooner than this after it began, is not begun again.
+const RESTARTS: u32 = 10;
+const RESTARTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is said about jobs in the configuration.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Jobs computed at once.
+    pub concurrency: usize,
+    /// How long a job may take.
+    pub time_limit: Duration,
+    /// How long a worker may be silent before its job is given to another.
+    pub lease: Duration,
+    /// How often a job is begun before it fails.
+    pub max_attempts: u32,
+    /// The pause before the second attempt; doubles with each further one.
+    pub backoff: Duration,
+    /// How long results are kept.
+    pub results_kept_for: Duration,
+    /// How long jobs under way may go on at shutdown before they are given back.
+    pub shutdown_grace: Duration,
+    /// What can be computed.
+    pub reports: &'static [&'static dyn Report],
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 2,
+            time_limit: Duration::from_secs(600),
+            lease: Duration::from_secs(15),
+            max_attempts: 3,
+            backoff: Duration::from_secs(1),
+            results_kept_for: Duration::from_secs(7 * 24 * 60 * 60),
+            shutdown_grace: Duration::from_secs(10),
+            reports: &REPORTS,
+        }
+    }
+}
+
+/// What became of a job that a worker had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It has a result.
+    Finished,
+    /// It will never have one.
+    Failed,
+    /// A temporary error: it will be tried again.
+    Retried,
+    /// The worker shuts down: another one will begin it afresh.
+    GivenBack,
+    /// Another worker has it, or it was called off.
+    Lost,
+}
+
+/// Hears of every job that a worker had; counts them for the metrics.
+pub trait JobObserver: Send + Sync + fmt::Debug {
+    /// A job of that report left the worker after that time.
+    fn job_left(&self, report: &str, outcome: Outcome, took: Duration);
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl JobObserver for Unobserved {
+    fn job_left(&self, _report: &str, _outcome: Outcome, _took: Duration) {}
+}
+
+/// A running worker.
+#[derive(Debug, Clone)]
+pub struct Worker(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    queue: JobQueue,
+    options: WorkerOptions,
+    observer: Arc<dyn JobObserver>,
+    /// Unique to the process and its start: a lease is never mistaken for that of a predecessor.
+    name: String,
+    tasks: TaskTracker,
+    /// No further job is claimed.
+    stopping: CancellationToken,
+    /// Jobs under way are given back.
+    giving_back: CancellationToken,
+    alive: AtomicBool,
+}
+
+impl Worker {
+    /// Starts a worker on the current Tokio runtime.
+    #[must_use]
+    pub fn start(store: Store, queue: JobQueue, options: WorkerOptions, observer: Arc<dyn JobObserver>) -> Self {
+        let worker = Self(Arc::new(Inner {
+            store,
+            queue,
+            options,
+            observer,
+            name: format!("worker_{}", Uuid::now_v7()),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            giving_back: CancellationToken::new(),
+            alive: AtomicBool::new(true),
+        }));
+        worker.0.tasks.spawn(worker.clone().serve());
+        worker
+    }
+
+    /// Whether it takes jobs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.alive.load(Ordering::Relaxed)
+    }
+
+    /// Stops claiming, lets jobs under way go on for the grace, gives the others back.
+    pub async fn shut_down(&self) {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(self.0.options.shutdown_grace, self.0.tasks.wait()).await.is_err() {
+            self.0.giving_back.cancel();
+            self.0.tasks.wait().await;
+        }
+    }
+
+    /// Reads the queue, and begins again where that ends with an error.
+    async fn serve(self) {
+        let mut restarts = 0;
+        while restarts < RESTARTS {
+            let began = Instant::now();
+            let runner = self.clone();
+            let handle = move |id| runner.clone().run_tracked(id);
+            let work = self.0.queue.work(&self.0.name, self.0.options.concurrency, handle);
+            let ended = tokio::select! {
+                ended = work => ended,
+                () = self.0.stopping.cancelled() => break,
+            };
+            let error = ended.err().map(|error| error.to_string()).unwrap_or_default();
+            tracing::error!(error, "the worker ended; it begins again");
+            restarts = if began.elapsed() < RESTARTS_WITHIN { restarts + 1 } else { 1 };
+        }
+        self.0.alive.store(false, Ordering::Relaxed);
+    }
+
+    /// The job outlives the queue's reader, which is dropped as soon as the worker stops claiming.
+    async fn run_tracked(self, id: JobId) {
+        let runner = self.clone();
+        let span = tracing::info_span!("job", job = %id);
+        let running = self.0.tasks.spawn(async move { runner.run(id).await }.instrument(span));
+        if let Err(error) = running.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a job's task ended early");
+        }
+    }
+
+    async fn run(&self, id: JobId) {
+        if self.0.stopping.is_cancelled() {
+            return;
+        }
+        let claimed = self.0.store.catalog.claim_job(&id, &self.0.name, self.lease_ms()).await;
+        let job = match claimed {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the job could not be claimed yet");
+                return;
+            }
+        };
+        let began = Instant::now();
+        let ended = self.compute_under_lease(&job).await;
+        let outcome = self.settle(&job, ended).await;
+        let took = began.elapsed();
+        tracing::info!(report = job.report, ?outcome, took_ms = took.as_millis(), "the job left the worker");
+        self.0.observer.job_left(&job.report, outcome, took);
+    }
+
+    async fn compute_under_lease(&self, job: &Job) -> Ended {
+        let progress = ProgressCell::default();
+        // Dropping the set ends the computation, whichever way this function is left.
+        let mut computation = JoinSet::new();
+        computation.spawn(compute(self.0.store.clone(), self.0.options.reports, job.clone(), progress.clone()));
+        let time_limit = self.0.options.time_limit;
+        let deadline = tokio::time::sleep(time_limit);
+        tokio::pin!(deadline);
+        let mut renewal = tokio::time::interval(self.0.options.lease / 3);
+        renewal.tick().await;
+        loop {
+            tokio::select! {
+                ended = computation.join_next() => return match ended {
+                    Some(Ok(Ok(computed))) => Ended::Computed(computed),
+                    Some(Ok(Err(error))) => Ended::Failed(error),
+                    Some(Err(_)) | None => Ended::Failed(JobError::Panicked),
+                },
+                () = &mut deadline => return Ended::Failed(JobError::TimedOut(time_limit)),
+                () = self.0.giving_back.cancelled() => return Ended::ShuttingDown,
+                _ = renewal.tick() => {
+                    if !self.renew(job, &progress).await {
+                        return Ended::LostLease;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn renew(&self, job: &Job, progress: &ProgressCell) -> bool {
+        let catalog = &self.0.store.catalog;
+        match catalog.renew_job(&job.id, &self.0.name, self.lease_ms(), progress.get()).await {
+            Ok(still_ours) => still_ours,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed yet");
+                true
+            }
+        }
+    }
+
+    async fn settle(&self, job: &Job, ended: Ended) -> Outcome {
+        let catalog = &self.0.store.catalog;
+        let (id, name) = (&job.id, self.0.name.as_str());
+        let (settled, outcome) = match ended {
+            Ended::LostLease => return Outcome::Lost,
+            Ended::ShuttingDown => (catalog.give_back_job(id, name).await, Outcome::GivenBack),
+            Ended::Computed(computed) => {
+                let kept_for_ms = as_ms(self.0.options.results_kept_for);
+                let result = result_of(computed);
+                (catalog.finish_job(id, name, &result, kept_for_ms).await, Outcome::Finished)
+            }
+            Ended::Failed(error) if error.is_temporary() && job.attempts < self.0.options.max_attempts => {
+                let delay = self.0.options.backoff * 2_u32.saturating_pow(job.attempts.saturating_sub(1));
+                tracing::warn!(error = &error as &dyn std::error::Error, attempt = job.attempts, "will be tried again");
+                let settled = catalog.requeue_job(id, name, as_ms(delay)).await;
+                self.push_after(id.clone(), delay);
+                (settled, Outcome::Retried)
+            }
+            Ended::Failed(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, attempt = job.attempts, "the job failed");
+                (catalog.fail_job(id, name, &error.sentence()).await, Outcome::Failed)
+            }
+        };
+        match settled {
+            Ok(true) => outcome,
+            // Cancelled, or taken by another worker: a result that was written has no name, and the sweep deletes it.
+            Ok(false) => Outcome::Lost,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "not settled; its lease will run out");
+                Outcome::Lost
+            }
+        }
+    }
+
+    fn push_after(&self, id: JobId, delay: Duration) {
+        let (queue, stopping) = (self.0.queue.clone(), self.0.stopping.clone());
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(delay) => {
+                    // A closed queue means shutdown: the next start looks at every queued job.
+                    drop(queue.push(id));
+                }
+            }
+        });
+    }
+
+    fn lease_ms(&self) -> i64 {
+        as_ms(self.0.options.lease)
+    }
+}
+
+/// How a computation ended.
+enum Ended {
+    Computed(Computed),
+    Failed(JobError),
+    LostLease,
+    ShuttingDown,
+}
+
+async fn compute(
+    store: Store,
+    reports: &'static [&'static dyn Report],
+    job: Job,
+    progress: ProgressCell,
+) -> Result<Computed, JobError> {
+    let report = reports.iter().find(|report| report.about().name == job.report);
+    let report = report.ok_or_else(|| JobError::UnknownReport(job.report.clone()))?;
+    let parameters: Parameters = serde_json::from_str(&job.parameters)?;
+    let task =
+        Task { store: &store, organization: &job.organization, parameters: &parameters, progress: &progress };
+    report.compute(&task).await
+}
+
+fn result_of(computed: Computed) -> JobResult {
+    JobResult {
+        uid: Uuid::new_v4().to_string(),
+        path: computed.written.path,
+        row_count: computed.written.row_count,
+        page_count: computed.written.page_count,
+        total: computed.total,
+        document_count: computed.document_count,
+        marker: computed.marker,
+        size_bytes: computed.written.size_bytes,
+    }
+}
+
+fn as_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,88 @@
+//! Everything that a process keeps or reads, opened together.
+
+use std::time::Duration;
+
+use crate::blocking;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::error::StorageError;
+use crate::events::Events;
+use crate::folder::DataFolder;
+use crate::lake::{Lake, LakeLimits};
+
+/// A file without a name in the catalog is rubbish once it is older than any commit takes.
+const RUBBISH_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// What is said about storage in the configuration.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The data folder, made if it is not there.
+    pub data_dir: std::path::PathBuf,
+    /// Bytes of log rows that may wait to be flushed.
+    pub max_backlog_bytes: u64,
+    /// How queries may use the machine.
+    pub lake: LakeLimits,
+}
+
+/// Catalog, events, lake and files of one process. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// SQL rows.
+    pub catalog: Catalog,
+    /// Events in.
+    pub events: Events,
+    /// Questions asked of the events.
+    pub lake: Lake,
+    /// Files.
+    pub folder: DataFolder,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+impl Store {
+    /// Opens the store on the current Tokio runtime.
+    ///
+    /// # Errors
+    /// When the folder or the catalog cannot be opened.
+    pub async fn open(options: &StoreOptions, clock: Clock) -> Result<Self, StorageError> {
+        let folder = DataFolder::open(&options.data_dir)?;
+        let catalog = Catalog::open(&folder.catalog_path(), clock.clone()).await?;
+        let events =
+            Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
+        let lake = Lake::open(catalog.clone(), &folder, &options.lake)?;
+        Ok(Self { catalog, events, lake, folder, clock })
+    }
+
+    /// Deletes what nothing names any more: expired results, files of crashed commits, staging of dead processes, old
+    /// idempotency keys. Says how many files went.
+    ///
+    /// # Errors
+    /// When catalog or folder cannot be read. What was deleted before stays deleted; the next sweep goes on.
+    pub async fn sweep(&self) -> Result<usize, StorageError> {
+        self.catalog.forget_old_receipts().await?;
+        let expired = self.catalog.expire_jobs().await?;
+        let folder = self.folder.clone();
+        // The files are listed before the names: one that is named in between is not in the list.
+        let old = blocking(move || {
+            folder.sweep_staging()?;
+            folder.published_before(RUBBISH_AFTER)
+        })
+        .await?;
+        let named = self.catalog.named_files().await?;
+        let rubbish: Vec<String> = old.into_iter().filter(|name| !named.contains(name)).chain(expired).collect();
+        let folder = self.folder.clone();
+        blocking(move || {
+            for name in &rubbish {
+                folder.remove(name)?;
+            }
+            Ok(rubbish.len())
+        })
+        .await
+    }
+
+    /// Waits for the commits under way and closes the catalog.
+    pub async fn close(self) {
+        self.events.close().await;
+        self.catalog.close().await;
+    }
+}
