@@ -1,0 +1,50 @@
+# The verbs of this repository. CI runs `make test` and nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+build := $(or $(CARGO_TARGET_DIR),target)
+newman := $(build)/newman
+step = printf '\n== %s\n'
+
+.PHONY: help
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: compiler ## Start Tally with demo data
+	@cargo run -- serve --demo
+
+.PHONY: test
+test: newman lint ## Everything that must hold before a change is merged
+	@$(step) "build"
+	@cargo build --workspace
+	@$(step) "tests"
+	@cargo test --workspace
+	@$(step) "Postman collection against the demo"
+	@tests/postman/run.sh "$(build)/debug/tally" "$(newman)"
+
+.PHONY: lint
+lint: compiler ## Formatting, clippy and rustdoc, without a warning
+	@$(step) "formatting"
+	@cargo fmt --all --check
+	@$(step) "clippy"
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@$(step) "rustdoc"
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+.PHONY: bless
+bless: compiler ## Write the generated documents anew
+	@$(step) "tests, which write what they would compare"
+	@BLESS=1 cargo test --workspace
+
+.PHONY: newman
+newman:
+	@tests/postman/install.sh "$(newman)"
+
+.PHONY: compiler
+compiler:
+	@command -v cargo >/dev/null || { echo "cargo is not on the PATH: install Rust 1.95 or later with rustup" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is not on the PATH: SQLite and zstd are built from C; install a C compiler (Debian: apt-get install build-essential)" >&2; exit 1; }
