@@ -58,6 +58,9 @@ impl Output {
         for row in rows {
             table.add_row(columns.iter().map(|(_, cell)| cell(row)));
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         self.write_line(&table.trim_fmt())
     }
 
@@ -132,11 +135,7 @@ pub(crate) mod tests {
     fn a_list_is_a_table_for_people_and_an_array_for_programs() {
         let rows = [(7, "seven"), (10, "ten")];
         assert_eq!(list(true, &rows), "[[7,\"seven\"],[10,\"ten\"]]\n");
-        insta::assert_snapshot!(list(false, &rows), @r"
-        number  word
-        7       seven
-        10      ten
-        ");
+        assert_eq!(list(false, &rows), "number  word\n7       seven\n10      ten\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tally key`: ingest keys, which senders of events carry.
 
 use anyhow::ensure;
+use clap::ArgGroup;
 use serde_json::json;
 use tally_storage::catalog::{Catalog, IngestKey, IngestKeyId};
 use tally_storage::ids::OrganizationUid;
@@ -30,11 +31,14 @@ pub enum KeyCommand {
         org: OrganizationUid,
     },
     /// End an ingest key at once
-    #[command(after_help = "Examples:\n  tally key revoke --id key_01890a5d-ac96-774b-bcce-b302099a8057\n  \
-                            tally key revoke --key-stdin < key.txt")]
+    #[command(
+        group(ArgGroup::new("which").args(["id", "key_stdin"]).required(true)),
+        after_help = "Examples:\n  tally key revoke --id key_01890a5d-ac96-774b-bcce-b302099a8057\n  \
+                            tally key revoke --key-stdin < key.txt"
+    )]
     Revoke {
         /// Its id, as `tally key list` shows it
-        #[arg(long, required_unless_present = "key_stdin", conflicts_with = "key_stdin")]
+        #[arg(long)]
         id: Option<String>,
         /// Read the key itself from standard input: one line
         #[arg(long)]

@@ -1,6 +1,7 @@
 //! `tally token`: authtokens, which requests for reports carry.
 
 use anyhow::ensure;
+use clap::ArgGroup;
 use serde_json::json;
 use tally_storage::catalog::{Authtoken, AuthtokenId, Catalog, Email};
 use tally_storage::ids::OrganizationUid;
@@ -33,11 +34,14 @@ pub enum TokenCommand {
         email: Email,
     },
     /// End an authtoken at once
-    #[command(after_help = "Examples:\n  tally token revoke --id authtoken_01890a5d-ac96-774b-bcce-b302099a8057\n  \
-                            tally token revoke --authtoken-stdin < token.txt")]
+    #[command(
+        group(ArgGroup::new("which").args(["id", "authtoken_stdin"]).required(true)),
+        after_help = "Examples:\n  tally token revoke --id authtoken_01890a5d-ac96-774b-bcce-b302099a8057\n  \
+                            tally token revoke --authtoken-stdin < token.txt"
+    )]
     Revoke {
         /// Its id, as `tally token list` shows it
-        #[arg(long, required_unless_present = "authtoken_stdin", conflicts_with = "authtoken_stdin")]
+        #[arg(long)]
         id: Option<String>,
         /// Read the authtoken itself from standard input: one line
         #[arg(long)]
