@@ -1,0 +1,282 @@
+//! Cuts a streamed JSON array into its elements, in constant memory.
+//!
+//! Only the array itself is read here: brackets, commas and where strings end. What an element holds is judged where
+//! lines are, so that one bad element is one rejected line. An array that is none, or is cut off, fails as a whole.
+
+use std::io::{self, Read};
+use std::mem;
+use std::ops::Range;
+
+use crate::block::{Block, Cut, UTF8_BOM};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Why a body is no array of elements.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArrayError {
+    #[error("the body could not be read")]
+    Read(#[from] io::Error),
+    #[error("the body is no JSON array: expected `[`, found {0}")]
+    NoArray(String),
+    #[error("the JSON array is cut off after {0} elements: expected `,` or `]`")]
+    CutOff(u64),
+    #[error("element {0} of the JSON array is empty: expected an object between two commas")]
+    EmptyElement(u64),
+    #[error("the JSON array has a closing bracket too many after element {0}")]
+    Unbalanced(u64),
+    #[error("the body goes on after the JSON array, with {0}")]
+    Trailing(String),
+    #[error("element {0} of the JSON array is longer than the limit for a line")]
+    TooLong(u64),
+}
+
+/// The blocks of an array. After an error there is none more.
+#[derive(Debug)]
+pub(crate) struct ArrayBlocks<R> {
+    input: R,
+    block_bytes: usize,
+    max_element_bytes: usize,
+    chunk: Vec<u8>,
+    at: usize,
+    offset: u64,
+    place: Place,
+    elements: u64,
+    bytes: Vec<u8>,
+    places: Vec<Range<usize>>,
+    element_start: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeArray,
+    Element { depth: u64, text: Text },
+    AfterArray,
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Outside,
+    Inside,
+    Escape,
+}
+
+const ELEMENT: Place = Place::Element { depth: 0, text: Text::Outside };
+
+impl<R: Read> ArrayBlocks<R> {
+    pub(crate) fn new(input: R, block_bytes: usize, max_element_bytes: usize) -> Self {
+        Self {
+            input,
+            block_bytes,
+            max_element_bytes,
+            chunk: Vec::new(),
+            at: 0,
+            offset: 0,
+            place: Place::BeforeArray,
+            elements: 0,
+            bytes: Vec::new(),
+            places: Vec::new(),
+            element_start: 0,
+        }
+    }
+
+    fn next_block(&mut self) -> Result<Option<Block>, ArrayError> {
+        while self.place != Place::Ended {
+            if self.at == self.chunk.len() && !self.fill()? {
+                self.end_of_input()?;
+                break;
+            }
+            match self.place {
+                Place::BeforeArray => self.open()?,
+                Place::Element { depth, text } => self.element(depth, text)?,
+                Place::AfterArray => self.after()?,
+                Place::Ended => {}
+            }
+            if !self.places.is_empty() && self.bytes.len() >= self.block_bytes && self.element_start == self.bytes.len()
+            {
+                break;
+            }
+        }
+        Ok(self.take_block())
+    }
+
+    fn take_block(&mut self) -> Option<Block> {
+        if self.places.is_empty() {
+            return None;
+        }
+        self.element_start = 0;
+        let end = self.offset + self.at as u64;
+        Some(Block { bytes: mem::take(&mut self.bytes), end, cut: Cut::Elements(mem::take(&mut self.places)) })
+    }
+
+    fn fill(&mut self) -> io::Result<bool> {
+        let first = self.offset == 0 && self.chunk.is_empty();
+        self.offset += self.chunk.len() as u64;
+        self.chunk.clear();
+        self.input.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut self.chunk)?;
+        self.at = if first && self.chunk.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
+        Ok(self.at < self.chunk.len())
+    }
+
+    fn end_of_input(&mut self) -> Result<(), ArrayError> {
+        match mem::replace(&mut self.place, Place::Ended) {
+            Place::BeforeArray => Err(ArrayError::NoArray("an empty body".to_owned())),
+            Place::Element { .. } => Err(ArrayError::CutOff(self.elements)),
+            Place::AfterArray | Place::Ended => Ok(()),
+        }
+    }
+
+    fn open(&mut self) -> Result<(), ArrayError> {
+        match self.next_visible() {
+            None => Ok(()),
+            Some(b'[') => {
+                self.place = ELEMENT;
+                Ok(())
+            }
+            Some(other) => Err(ArrayError::NoArray(visible(other))),
+        }
+    }
+
+    fn after(&mut self) -> Result<(), ArrayError> {
+        self.next_visible().map_or(Ok(()), |byte| Err(ArrayError::Trailing(visible(byte))))
+    }
+
+    fn next_visible(&mut self) -> Option<u8> {
+        let found = self.chunk[self.at..].iter().position(|byte| !is_blank(*byte));
+        self.at = found.map_or(self.chunk.len(), |skipped| self.at + skipped + 1);
+        found.map(|_| self.chunk[self.at - 1])
+    }
+
+    /// Takes what belongs to the element from the chunk, up to the comma or bracket that ends it.
+    fn element(&mut self, mut depth: u64, mut text: Text) -> Result<(), ArrayError> {
+        let rest = &self.chunk[self.at..];
+        let mut ended_by = None;
+        let mut used = rest.len();
+        for (index, byte) in rest.iter().enumerate() {
+            (text, depth) = match (text, byte) {
+                (Text::Outside, b'"') | (Text::Escape, _) => (Text::Inside, depth),
+                (Text::Inside, b'"') => (Text::Outside, depth),
+                (Text::Inside, b'\\') => (Text::Escape, depth),
+                (Text::Outside, b'{' | b'[') => (text, depth + 1),
+                (Text::Outside, b'}' | b']') if depth > 0 => (text, depth - 1),
+                (Text::Outside, end @ (b',' | b']' | b'}')) if depth == 0 => {
+                    (ended_by, used) = (Some(*end), index);
+                    break;
+                }
+                unchanged => (unchanged.0, depth),
+            };
+        }
+        self.bytes.extend_from_slice(&rest[..used]);
+        self.at += used + usize::from(ended_by.is_some());
+        self.place = Place::Element { depth, text };
+        if trimmed(&self.bytes, self.element_start).len() > self.max_element_bytes {
+            return Err(ArrayError::TooLong(self.elements + 1));
+        }
+        ended_by.map_or(Ok(()), |end| self.end_element(end))
+    }
+
+    fn end_element(&mut self, end: u8) -> Result<(), ArrayError> {
+        let place = trimmed(&self.bytes, self.element_start);
+        let only_one = self.elements == 0 && end == b']';
+        match (place.is_empty(), end) {
+            (_, b'}') => return Err(ArrayError::Unbalanced(self.elements)),
+            (true, _) if !only_one => return Err(ArrayError::EmptyElement(self.elements + 1)),
+            (true, _) => {}
+            (false, _) => {
+                self.elements += 1;
+                self.places.push(place);
+            }
+        }
+        self.element_start = self.bytes.len();
+        self.place = if end == b']' { Place::AfterArray } else { ELEMENT };
+        Ok(())
+    }
+}
+
+impl<R: Read> Iterator for ArrayBlocks<R> {
+    type Item = Result<Block, ArrayError>;
+
+    fn next(&mut self) -> Option<Result<Block, ArrayError>> {
+        let block = self.next_block();
+        if block.is_err() {
+            self.place = Place::Ended;
+            self.places.clear();
+        }
+        block.transpose()
+    }
+}
+
+/// Where the element that begins at `start` lies, without the blanks around it.
+fn trimmed(bytes: &[u8], start: usize) -> Range<usize> {
+    let Some(first) = bytes[start..].iter().position(|byte| !is_blank(*byte)) else { return start..start };
+    let last = bytes.iter().rposition(|byte| !is_blank(*byte)).unwrap_or(start);
+    start + first..last + 1
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn visible(byte: u8) -> String {
+    format!("`{}`", byte.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_input::{Failing, Trickle};
+    use proptest::prelude::*;
+
+    fn cut(input: impl Read, block_bytes: usize) -> Result<Vec<String>, ArrayError> {
+        let mut elements = Vec::new();
+        for block in ArrayBlocks::new(input, block_bytes, 64) {
+            elements.extend(block?.pieces().into_iter().map(|element| String::from_utf8(element.to_vec()).unwrap()));
+        }
+        Ok(elements)
+    }
+
+    proptest! {
+        #[test]
+        fn elements_are_the_same_however_the_array_arrives(
+            elements in prop::collection::vec(r#"\{"[a\[\]\{\},:]{0,9}":(1|"(\\"|\\\\|[,\]\}x]){0,6}"|\[1, \{\}\])\}"#, 0..8),
+            blank in "[ \r\n\t]{0,3}", block_bytes in 1_usize..64, step in 1_usize..16,
+        ) {
+            let text = format!("{blank}[{blank}{}{blank}]{blank}", elements.join(&format!("{blank},{blank}")));
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            prop_assert_eq!(cut(Trickle::new(text.as_bytes(), step), block_bytes).unwrap(), elements);
+        }
+
+        #[test]
+        fn no_start_of_an_array_passes_for_the_whole(end in 0_usize..20) {
+            let whole = r#"[{"a":"]"},[1,{}],2]"#;
+            prop_assert!(cut(&whole.as_bytes()[..end.min(whole.len() - 1)], 8).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_array_says_why() {
+        let bodies =
+            ["", " ", "{}", "x", "[", "[1", "[1,", "[1,]", "[,1]", "[1,,2]", "[1}]", "[1]]", "[1] x", r#"["]"#, "[[1]"];
+        let reasons = bodies.map(|body| format!("{body:?}\n  {}", cut(body.as_bytes(), 64).unwrap_err()));
+        insta::assert_snapshot!(reasons.join("\n"));
+    }
+
+    #[test]
+    fn an_empty_array_has_no_elements() {
+        assert_eq!(cut("[]".as_bytes(), 64).unwrap(), Vec::<String>::new());
+        assert_eq!(cut("\u{feff} [ \n ] ".as_bytes(), 64).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_element_may_be_as_long_as_a_line_and_not_longer() {
+        let fits = format!("[ {} , 2]", "1".repeat(64));
+        assert_eq!(cut(fits.as_bytes(), 8).unwrap().len(), 2);
+        let over = format!("[2,{}]", "1".repeat(65));
+        assert!(matches!(cut(over.as_bytes(), 8), Err(ArrayError::TooLong(2))));
+    }
+
+    #[test]
+    fn an_input_that_fails_is_no_end() {
+        assert!(matches!(cut(Failing::after(b"[1]"), 64), Err(ArrayError::Read(_))));
+    }
+}
