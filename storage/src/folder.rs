@@ -12,7 +12,7 @@
 //! process that is gone.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +94,19 @@ impl DataFolder {
     #[must_use]
     pub fn staged_path(&self) -> PathBuf {
         self.0.staging.join(Uuid::now_v7().to_string())
+    }
+
+    /// Writes and deletes a byte.
+    ///
+    /// # Errors
+    /// When the disk is full or read-only.
+    pub fn probe(&self) -> Result<(), StorageError> {
+        let path = self.staged_path();
+        let write = || {
+            File::create(&path)?.write_all(b"1")?;
+            fs::remove_file(&path)
+        };
+        write().map_err(|e| StorageError::file("could not write", &path, e))
     }
 
     /// Moves a file that was written and synced aside to its name below the root; both are durable afterwards.

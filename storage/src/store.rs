@@ -80,6 +80,12 @@ impl Store {
         .await
     }
 
+    /// Whether a file can be written where events and results are.
+    pub async fn folder_is_writable(&self) -> bool {
+        let folder = self.folder.clone();
+        blocking(move || folder.probe()).await.is_ok()
+    }
+
     /// Waits for the commits under way and closes the catalog.
     pub async fn close(self) {
         self.events.close().await;

@@ -1,7 +1,7 @@
 //! Reads a request's parameters, and says everything that is wrong with them at once.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use chrono::NaiveDate;
@@ -61,17 +61,26 @@ pub fn parse(accepted: &[Accepted], pairs: &[(String, String)]) -> Result<Parame
         (true, true) => Err(Refusal::RangeTooLong { span_days }),
         (false, too_long) => {
             if too_long {
-                reader.fault("to", range_too_long(span_days));
+                reader.fault("to", Refusal::RangeTooLong { span_days }.to_string());
             }
             Err(Refusal::Invalid(reader.faults))
         }
     }
 }
 
-/// What is wrong with a range that is too long.
-#[must_use]
-pub fn range_too_long(span_days: i64) -> String {
-    format!("lies {span_days} days after `from`; the range may span at most {MAX_SPAN_DAYS} days.")
+impl Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(faults) => {
+                let faults = faults.iter().flat_map(|(name, faults)| faults.iter().map(move |what| (name, what)));
+                let faults: Vec<String> = faults.map(|(name, what)| format!("`{name}` {what}")).collect();
+                formatter.write_str(&faults.join(" "))
+            }
+            Self::RangeTooLong { span_days } => {
+                write!(formatter, "lies {span_days} days after `from`; the range may span at most {MAX_SPAN_DAYS} days.")
+            }
+        }
+    }
 }
 
 struct Reader<'a> {

@@ -276,8 +276,9 @@ impl Worker {
             tokio::select! {
                 () = stopping.cancelled() => {}
                 () = tokio::time::sleep(delay) => {
-                    // A closed queue means shutdown: the next start looks at every queued job.
-                    drop(queue.push(id));
+                    if let Err(closed) = queue.push(id) {
+                        tracing::debug!("{closed}; the next start looks at every queued job");
+                    }
                 }
             }
         });

@@ -371,6 +371,17 @@ impl Catalog {
         Ok(paths)
     }
 
+    /// How long workers had the last finished jobs of that report, on average; 0 where there was none yet.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn usual_run_ms(&self, report: &str) -> Result<i64, StorageError> {
+        let sql = "select cast(coalesce(avg(finished_at - started_at), 0) as bigint) from (
+                       select finished_at, started_at from jobs where report = $1 and state = 'finished'
+                       order by finished_at desc limit 20) as latest";
+        Ok(sqlx::query_scalar(sql).bind(report).fetch_one(&self.reader).await?)
+    }
+
     /// How many jobs stand where.
     ///
     /// # Errors

@@ -141,4 +141,5 @@ create table jobs (
 );
 create index jobs_by_state on jobs (state, not_before);
 create index jobs_by_organization on jobs (organization, created_at);
+create index jobs_by_report on jobs (report, state, finished_at);
 create unique index jobs_by_result on jobs (result_path);

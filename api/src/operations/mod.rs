@@ -1,0 +1,38 @@
+//! `/healthz`, `/readyz`, `/metrics`: for those who run Tally.
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, Responder};
+use serde_json::json;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/healthz", web::get().to(get_health))
+        .route("/readyz", web::get().to(get_readiness))
+        .route("/metrics", web::get().to(get_metrics));
+}
+
+/// The process answers.
+async fn get_health() -> impl Responder {
+    web::Json(json!({"status": "ok"}))
+}
+
+/// Whether worker, catalog and lake are ready: 200, else 503 and which is not.
+async fn get_readiness(state: Data<AppState>) -> impl Responder {
+    let worker = state.readiness.worker.is_alive();
+    let catalog = state.store.catalog.ping().await.is_ok();
+    let lake = state.store.folder_is_writable().await;
+    let word = |ready| if ready { "ready" } else { "not ready" };
+    let body = json!({"worker": word(worker), "catalog": word(catalog), "lake": word(lake)});
+    if worker && catalog && lake { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+async fn get_metrics(state: Data<AppState>) -> Result<impl Responder, ApiError> {
+    let jobs = state.store.catalog.count_jobs().await?;
+    let text = state.metrics.render(&jobs, state.store.events.backlog_bytes());
+    let text = text.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    Ok(HttpResponse::Ok().insert_header(ContentType::plaintext()).body(text))
+}
