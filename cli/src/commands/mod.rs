@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+pub mod account;
+pub mod check;
 pub mod demo;
 pub mod key;
 mod lookup;
@@ -7,6 +9,8 @@ pub mod member;
 #[cfg(test)]
 mod operator;
 pub mod org;
+pub mod ping;
+pub mod serve;
 pub mod stack;
 pub mod token;
 pub mod user;

@@ -1,0 +1,58 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::account::AccountCommand;
+use crate::commands::check::CheckArgs;
+use crate::commands::demo::DemoCommand;
+use crate::commands::ping::PingArgs;
+use crate::commands::serve::ServeArgs;
+
+const EXAMPLES: &str = "\
+Try it:
+  tally serve --demo
+
+Set it up:
+  tally org create --name Acme
+  tally user create --org blt0123456789abcdef --email ada@example.com --role owner
+  tally key create --org blt0123456789abcdef
+  tally serve
+
+Settings come from `config.toml` in the working folder, or from `--config`; a variable comes before the file:
+  TALLY_SERVER__BIND=0.0.0.0:80 tally serve";
+
+/// Self-hosted usage reports: events in, reports asked for as jobs, results read page by page
+#[derive(Debug, Parser)]
+#[command(name = "tally", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Read the settings from this file
+    #[arg(long, value_name = "FILE", global = true, env = "TALLY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// What the log tells: `error`, `warn`, `info`, `debug`, `trace`; comes before the setting `log.level`
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log_level: Option<String>,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What `tally` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: API, worker and upkeep
+    ///
+    /// It stops on SIGTERM and SIGINT: requests and jobs under way may end first, a second signal stops it at once.
+    Serve(ServeArgs),
+    /// Organizations and who may do what in them
+    #[command(flatten)]
+    Account(AccountCommand),
+    /// Check the configuration and exit
+    Check(CheckArgs),
+    /// Exit with 0 if a server is ready
+    Ping(PingArgs),
+    /// Make up events
+    #[command(subcommand)]
+    Demo(DemoCommand),
+}

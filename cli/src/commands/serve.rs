@@ -1,0 +1,68 @@
+//! `tally serve`: the server, until it is told to stop.
+
+use std::io;
+use std::process;
+
+use anyhow::Context as _;
+use tally_storage::clock::Clock;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::serve::{self, Running};
+
+/// The options of `tally serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Make an organization with 90 days of made-up events, once, and print lines to try
+    #[arg(long)]
+    pub demo: bool,
+}
+
+impl ServeArgs {
+    /// Serves until the process is told to stop.
+    ///
+    /// # Errors
+    /// When it cannot start, or HTTP fails.
+    pub async fn run(&self, config: &Config, clock: Clock) -> anyhow::Result<()> {
+        let mut signals = Signals::listen().context("signals cannot be listened for")?;
+        let mut running = serve::start(config, clock).await?;
+        let served = tokio::select! {
+            served = running.ended() => served,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping; a second signal stops at once");
+                Ok(())
+            }
+        };
+        stop(running, &mut signals).await;
+        served
+    }
+}
+
+async fn stop(running: Running, signals: &mut Signals) {
+    tokio::select! {
+        () = running.shut_down() => tracing::info!("stopped"),
+        name = signals.next() => {
+            tracing::warn!(signal = name, "stopped at once");
+            process::exit(1);
+        }
+    }
+}
+
+/// What asks the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What each part of the server is told of the configuration.
+
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::Duration;
+
+use tally_api::{IngestOptions, RateLimits, ServerOptions};
+use tally_ingest::body::BodyLimits;
+use tally_jobs::reports::REPORTS;
+use tally_jobs::run::{UpkeepOptions, WorkerOptions};
+use tally_storage::events::FlushAt;
+use tally_storage::lake::LakeLimits;
+use tally_storage::store::StoreOptions;
+
+use super::Config;
+
+/// How often files that nothing names are deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+impl Config {
+    /// What the store is told.
+    #[must_use]
+    pub fn store(&self) -> StoreOptions {
+        let lake = LakeLimits {
+            memory_bytes: self.reports.memory_bytes,
+            spill_bytes: self.reports.spill_bytes,
+            threads: cores(),
+        };
+        StoreOptions { data_dir: self.data_dir.clone(), max_backlog_bytes: self.ingest.max_backlog_bytes, lake }
+    }
+
+    /// What the worker is told.
+    #[must_use]
+    pub fn worker(&self) -> WorkerOptions {
+        let jobs = &self.jobs;
+        WorkerOptions {
+            concurrency: or_cores(jobs.concurrency),
+            time_limit: Duration::from_secs(jobs.time_limit_seconds),
+            lease: Duration::from_secs(jobs.lease_seconds),
+            max_attempts: jobs.max_attempts,
+            backoff: Duration::from_millis(jobs.backoff_ms),
+            results_kept_for: Duration::from_secs(self.results.kept_hours.saturating_mul(60 * 60)),
+            shutdown_grace: self.shutdown_grace(),
+            reports: &REPORTS,
+        }
+    }
+
+    /// What the upkeep is told.
+    #[must_use]
+    pub fn upkeep(&self) -> UpkeepOptions {
+        UpkeepOptions {
+            jobs_every: Duration::from_secs(self.jobs.upkeep_seconds),
+            files_every: SWEEP_EVERY,
+            flush_at: FlushAt {
+                bytes: self.ingest.flush_bytes,
+                age: Duration::from_secs(self.ingest.flush_after_seconds),
+            },
+            max_attempts: self.jobs.max_attempts,
+        }
+    }
+
+    /// What the HTTP server is told.
+    #[must_use]
+    pub fn server(&self) -> ServerOptions {
+        let (server, limits) = (&self.server, &self.rate_limit);
+        let rate = |limit| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
+        ServerOptions {
+            bind: server.bind,
+            workers: or_cores(server.workers),
+            request_timeout: Duration::from_secs(server.request_timeout_seconds),
+            shutdown_grace: self.shutdown_grace(),
+            trust_forwarded_for: server.trust_forwarded_for,
+            rate_limits: RateLimits {
+                organization: rate(limits.requests_per_second),
+                address: rate(limits.anonymous_requests_per_second),
+            },
+            page_cache_bytes: self.results.page_cache_bytes,
+            ingest: IngestOptions { limits: self.body_limits(), max_concurrent: self.ingest.max_concurrent },
+        }
+    }
+
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            wire_bytes: self.ingest.max_wire_bytes,
+            decompressed_bytes: self.ingest.max_decompressed_bytes,
+            line_bytes: self.ingest.max_line_bytes,
+        }
+    }
+
+    fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.jobs.shutdown_grace_seconds)
+    }
+}
+
+fn or_cores(count: usize) -> usize {
+    if count == 0 { cores() } else { count }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,77 @@
+//! The server: HTTP, worker and upkeep of one process, started and stopped in an order that loses nothing.
+//!
+//! Reports are computed on the runtime that calls [`start`], HTTP is answered on threads of its own: a report that
+//! takes long keeps no request waiting. Tests start the very same thing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tally_api::{Metrics, Parts, Readiness, Server, ServerHandle};
+use tally_jobs::run::{JobQueue, Upkeep, Worker};
+use tally_storage::clock::Clock;
+use tally_storage::store::Store;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it keeps everything.
+    pub store: Store,
+    worker: Worker,
+    upkeep: Upkeep,
+    http: ServerHandle,
+    answering: JoinHandle<io::Result<()>>,
+}
+
+/// Starts it on the current Tokio runtime. It answers when this returns.
+///
+/// # Errors
+/// When the data folder cannot be opened or the address cannot be listened on.
+pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
+    let folder = config.data_dir.display();
+    let store = Store::open(&config.store(), clock).await;
+    let store = store.with_context(|| format!("`data_dir`, the folder `{folder}`, cannot be opened"))?;
+    let metrics = Metrics::new().context("the metrics cannot be made")?;
+    let queue = JobQueue::in_process();
+    let worker = Worker::start(store.clone(), queue.clone(), config.worker(), Arc::new(metrics.clone()));
+    let readiness = Readiness { worker: worker.clone() };
+    let parts = Parts { store: store.clone(), queue: queue.clone(), readiness, metrics };
+    let server = match Server::bind(parts, &config.server()) {
+        Ok(server) => server,
+        Err(error) => {
+            worker.shut_down().await;
+            store.close().await;
+            let bind = config.server.bind;
+            return Err(error).with_context(|| format!("`server.bind`: cannot listen on `{bind}`"));
+        }
+    };
+    let (address, http) = (server.address(), server.handle());
+    let upkeep = Upkeep::start(&store, &queue, config.upkeep());
+    tracing::info!(%address, data_dir = %folder, "listening");
+    Ok(Running { address, store, worker, upkeep, http, answering: tokio::spawn(server.run()) })
+}
+
+impl Running {
+    /// Waits until HTTP is no longer answered, which happens by itself only when something is wrong.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
+        let ended = (&mut self.answering).await.context("the HTTP server ended early")?;
+        ended.context("the HTTP server failed")
+    }
+
+    /// Stops accepting, lets requests and jobs under way end within their grace, and closes the store.
+    pub async fn shut_down(self) {
+        self.http.stop().await;
+        self.worker.shut_down().await;
+        self.upkeep.shut_down().await;
+        self.store.close().await;
+    }
+}
