@@ -16,6 +16,7 @@ mod ingest;
 mod login_guard;
 mod metrics;
 mod operations;
+pub mod postman;
 mod query;
 mod rate_limit;
 mod request_log;

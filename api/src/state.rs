@@ -20,6 +20,9 @@ pub struct Readiness {
     pub worker: Worker,
 }
 
+/// Passwords checked at once.
+const LOGINS_AT_ONCE: usize = 4;
+
 /// What the API is made of.
 #[derive(Debug, Clone)]
 pub struct Parts {
@@ -42,6 +45,8 @@ pub(crate) struct AppState {
     pub(crate) metrics: Metrics,
     pub(crate) rate: RateLimiters,
     pub(crate) logins: LoginGuard,
+    /// A place for each password that may be checked at once.
+    pub(crate) login_places: Semaphore,
     pub(crate) pages: PageCache,
     pub(crate) ingest: IngestOptions,
     /// A place for each batch that may be read at once.
@@ -60,6 +65,7 @@ impl AppState {
             readiness: parts.readiness,
             metrics: parts.metrics,
             logins: LoginGuard::new(),
+            login_places: Semaphore::new(LOGINS_AT_ONCE),
             pages: PageCache::new(options.page_cache_bytes),
             ingest: options.ingest,
             ingest_places: Arc::new(Semaphore::new(options.ingest.max_concurrent)),

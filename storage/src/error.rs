@@ -114,9 +114,9 @@ fn is_temporary_database_error(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes in the upper bits.
+        // SQLite's busy, locked, I/O error and full disk, with their extended codes in the upper bits.
         sqlx::Error::Database(inner) => {
-            inner.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+            inner.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
         }
         _ => false,
     }

@@ -55,7 +55,7 @@ async fn take(
         let why = format!("{} batches are being read", state.ingest.max_concurrent);
         return Err(ApiError::Overloaded { why, retry_after_s: 1 });
     };
-    state.store.events.admit()?;
+    state.store.events.admit().await?;
     let stacks = state.store.catalog.stack_api_keys(&organization).await?;
     let rules = Rules::new(stacks, state.store.clock.clone());
     let stage = state.store.events.stage(&organization);

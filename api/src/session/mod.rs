@@ -60,7 +60,11 @@ async fn create_session(
     let (email, password) = credentials(&body.map_err(|error| ApiError::Unreadable(error.to_string()))?)?;
     let address = client_address(&request);
     state.logins.check(&email, address)?;
-    let Some(user) = state.store.catalog.verify_password(&email, &password).await? else {
+    // A password's hash takes much memory on purpose: a flood of logins waits here instead of using it all.
+    let place = state.login_places.acquire().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let user = state.store.catalog.verify_password(&email, &password).await?;
+    drop(place);
+    let Some(user) = user else {
         state.logins.count_wrong(&email, address);
         return Err(ApiError::WrongLogin);
     };

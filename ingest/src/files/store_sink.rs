@@ -1,12 +1,17 @@
 //! Straight into the store of this machine.
 
+use std::time::Duration;
+
 use tally_storage::catalog::Catalog;
 use tally_storage::events::ledger::SourcePosition;
-use tally_storage::events::{Commit, Events, Stage};
+use tally_storage::events::{Commit, Events, FlushAt, Stage};
 use tally_storage::ids::OrganizationUid;
 use tokio::runtime::Handle;
 
 use super::sink::{Batch, Portion, Sink, SinkError, Stored};
+
+/// Over its bound all of the log is due; else nothing.
+const FLUSH_IF_FULL: FlushAt = FlushAt { bytes: u64::MAX, age: Duration::MAX };
 
 /// Stages and commits batches of one organization. Blocks: never use it on a thread of the runtime.
 #[derive(Debug)]
@@ -37,6 +42,10 @@ impl Sink for StoreSink {
     }
 
     fn commit(&mut self, portion: Portion) -> Result<Stored, SinkError> {
+        if self.runtime.block_on(self.events.admit()).is_err() {
+            // No server may be running, so nobody else makes room.
+            self.runtime.block_on(self.events.flush_due(FLUSH_IF_FULL))?;
+        }
         let stage = self.stage.take().unwrap_or_else(|| self.events.stage(&self.organization));
         let commit = Commit {
             rejected: portion.rejected,

@@ -33,6 +33,7 @@ pub(crate) struct LogRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogBacklog {
     pub(crate) organization: OrganizationUid,
+    pub(crate) row_count: u64,
     pub(crate) size_bytes: u64,
     pub(crate) oldest_at: i64,
 }
@@ -106,16 +107,17 @@ impl Catalog {
     /// What waits to be flushed, by organization.
     pub(crate) async fn log_backlogs(&self) -> Result<Vec<LogBacklog>, StorageError> {
         let rows = sqlx::query(
-            "select organization, cast(sum(size_bytes) as bigint) as size_bytes, min(created_at) as oldest_at
+            "select organization, count(*) as row_count, cast(sum(size_bytes) as bigint) as size_bytes, min(created_at) as oldest_at
              from event_log group by organization order by organization",
         )
         .fetch_all(&self.reader)
         .await?;
         rows.iter()
             .map(|row| {
-                let size_bytes: i64 = row.try_get("size_bytes")?;
+                let (row_count, size_bytes): (i64, i64) = (row.try_get("row_count")?, row.try_get("size_bytes")?);
                 Ok(LogBacklog {
                     organization: row.try_get("organization")?,
+                    row_count: u64::try_from(row_count).unwrap_or(0),
                     size_bytes: u64::try_from(size_bytes).unwrap_or(0),
                     oldest_at: row.try_get("oldest_at")?,
                 })

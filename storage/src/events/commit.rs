@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::duplicates::{DayIds, IdIndex, ids_by_day, without_repeats};
@@ -75,7 +76,7 @@ impl Events {
     /// [`StorageError::IdempotencyMismatch`], [`StorageError::SourceMoved`], [`StorageError::NoSuchOrganization`],
     /// [`StorageError::Backlog`], or a failure of catalog or disk. Nothing of the batch is kept then.
     pub async fn commit(&self, mut stage: Stage, details: Commit) -> Result<Receipt, StorageError> {
-        self.admit()?;
+        self.admit().await?;
         let (stage, rows) = blocking(move || stage.finish().map(|rows| (stage, rows))).await?;
         let mut batch = Batch {
             organization: stage.organization().clone(),
@@ -99,11 +100,10 @@ impl Events {
     }
 
     /// Waits until every commit under way has been answered; no further one is taken.
-    pub async fn close(self) {
-        let Self { commits, tasks, .. } = self;
-        drop(commits);
-        tasks.close();
-        tasks.wait().await;
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
@@ -231,11 +231,20 @@ impl Committer {
         }
     }
 
-    /// Commits what comes in until every sender is gone.
-    pub(super) async fn run(self, mut waiting: mpsc::Receiver<Pending>) {
+    /// Commits what comes in until it is told to close, and then what had come in by then.
+    pub(super) async fn run(self, mut waiting: mpsc::Receiver<Pending>, closing: CancellationToken) {
         let mut batches = Vec::with_capacity(GROUP);
-        while waiting.recv_many(&mut batches, GROUP).await > 0 {
-            self.commit_all(batches.drain(..).collect()).await;
+        loop {
+            tokio::select! {
+                biased;
+                () = closing.cancelled(), if !waiting.is_closed() => waiting.close(),
+                received = waiting.recv_many(&mut batches, GROUP) => {
+                    if received == 0 {
+                        return;
+                    }
+                    self.commit_all(batches.drain(..).collect()).await;
+                }
+            }
         }
     }
 
@@ -252,14 +261,20 @@ impl Committer {
                 if outcome.is_ok() { savepoint.commit().await? } else { savepoint.rollback().await? }
                 outcomes.push(outcome);
             }
-            self.write_log(&mut transaction, &group).await?;
-            Ok(transaction.commit().await?)
+            let logged_bytes = self.write_log(&mut transaction, &group).await?;
+            transaction.commit().await?;
+            Ok(logged_bytes)
         };
-        let committed: Result<(), StorageError> = work.await;
-        if let Err(error) = &committed {
-            tracing::error!(error = error as &dyn std::error::Error, "a group of batches could not be committed");
+        let committed: Result<u64, StorageError> = work.await;
+        match &committed {
+            Ok(logged_bytes) => {
+                self.backlog.size_bytes.fetch_add(*logged_bytes, Ordering::Relaxed);
+                self.backlog.grown.notify_one();
+            }
+            Err(error) => {
+                tracing::error!(error = error as &dyn std::error::Error, "a group of batches could not be committed");
+            }
         }
-        self.refresh_backlog().await;
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             let outcome = if committed.is_ok() { outcome } else { Err(group_failed()) };
             // Nobody may be waiting any more: a client that went away sends the batch again under its key.
@@ -337,36 +352,32 @@ impl Committer {
         blocking(move || segment::publish_all(&folder, &organization, segments)).await
     }
 
-    async fn write_log(&self, db: &mut SqliteConnection, group: &Group) -> Result<(), StorageError> {
+    /// Writes the group's rows; says how many bytes they are.
+    async fn write_log(&self, db: &mut SqliteConnection, group: &Group) -> Result<u64, StorageError> {
+        let mut logged_bytes = 0;
         for (organization, batches) in group.log.iter().filter(|(_, batches)| !batches.is_empty()) {
             let events = arrow::compute::concat_batches(&requests::schema(), batches)?;
             let (first_day, last_day) = days_of(&events)?;
             let number = last_commit(db, organization).await?;
+            let id_count = segment::count_ids(&events)?;
+            let event_count = events.num_rows() as u64;
+            let payload = log::encode(&[events])?;
+            logged_bytes += payload.len() as u64;
             let row = NewLogRow {
                 id: &Uuid::now_v7().to_string(),
                 organization,
                 kind: requests::KIND,
                 first_day,
                 last_day,
-                event_count: events.num_rows() as u64,
-                id_count: segment::count_ids(&events)?,
+                event_count,
+                id_count,
                 commit_number: number,
                 created_at: self.clock.now_ms(),
-                payload: &log::encode(&[events])?,
+                payload: &payload,
             };
             insert_log_row(db, &row).await?;
         }
-        Ok(())
-    }
-
-    async fn refresh_backlog(&self) {
-        match self.catalog.log_bytes().await {
-            Ok(size_bytes) => {
-                self.backlog.size_bytes.store(size_bytes, Ordering::Relaxed);
-                self.backlog.grown.notify_one();
-            }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the backlog is not known"),
-        }
+        Ok(logged_bytes)
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! It may run in any number of processes: a flush whose log rows were taken by another one in the meantime is undone.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::segment;
@@ -14,6 +13,9 @@ use crate::ids::OrganizationUid;
 
 /// Bytes of log rows in one flush: what it holds in memory is a small multiple of it.
 const FLUSH_BYTES: u64 = 16 << 20;
+
+/// Log rows of one organization that are due whatever their size: a report reads each of them.
+const FLUSH_ROWS: u64 = 512;
 
 /// When an organization's log rows are due.
 #[derive(Debug, Clone, Copy)]
@@ -39,17 +41,18 @@ impl Events {
     /// When the catalog does not answer or a file cannot be written. What was flushed before stays flushed.
     pub async fn flush_due(&self, due: FlushAt) -> Result<usize, StorageError> {
         let age_ms = i64::try_from(due.age.as_millis()).unwrap_or(i64::MAX);
+        self.look_at_backlog().await?;
         // When the log as a whole nears its bound nobody's rows can wait.
         let urgent = self.backlog_bytes() > self.backlog.bound_bytes / 2;
         let mut written = 0;
         for backlog in self.catalog.log_backlogs().await? {
             let old = self.clock.now_ms().saturating_sub(backlog.oldest_at) >= age_ms;
-            if urgent || old || backlog.size_bytes >= due.bytes {
+            if urgent || old || backlog.size_bytes >= due.bytes || backlog.row_count >= FLUSH_ROWS {
                 written += self.flush(&backlog.organization).await?;
             }
         }
         if written > 0 {
-            self.backlog.size_bytes.store(self.catalog.log_bytes().await?, Ordering::Relaxed);
+            self.look_at_backlog().await?;
         }
         Ok(written)
     }

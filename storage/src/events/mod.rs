@@ -19,11 +19,14 @@ pub mod receipt;
 pub mod requests;
 pub(crate) mod segment;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::commit::Commit;
@@ -48,6 +51,7 @@ pub struct Events {
     clock: Clock,
     ids: IdIndex,
     commits: mpsc::Sender<Pending>,
+    closing: CancellationToken,
     tasks: TaskTracker,
     backlog: Arc<Backlog>,
 }
@@ -77,8 +81,9 @@ impl Events {
         let ids = IdIndex::new(folder.clone());
         let tasks = TaskTracker::new();
         let committer = commit::Committer::new(&catalog, &folder, &clock, &ids, &backlog);
-        tasks.spawn(committer.run(waiting));
-        Ok(Self { catalog, folder, clock, ids, commits, tasks, backlog })
+        let closing = CancellationToken::new();
+        tasks.spawn(committer.run(waiting, closing.clone()));
+        Ok(Self { catalog, folder, clock, ids, commits, closing, tasks, backlog })
     }
 
     /// A new batch of that organization.
@@ -91,10 +96,20 @@ impl Events {
     ///
     /// # Errors
     /// [`StorageError::Backlog`] when there is none.
-    pub fn admit(&self) -> Result<(), StorageError> {
-        let backlog_bytes = self.backlog_bytes();
+    pub async fn admit(&self) -> Result<(), StorageError> {
         let bound_bytes = self.backlog.bound_bytes;
+        if self.backlog_bytes() <= bound_bytes {
+            return Ok(());
+        }
+        // Another process may have flushed it.
+        let backlog_bytes = self.look_at_backlog().await?;
         if backlog_bytes > bound_bytes { Err(StorageError::Backlog { backlog_bytes, bound_bytes }) } else { Ok(()) }
+    }
+
+    async fn look_at_backlog(&self) -> Result<u64, StorageError> {
+        let size_bytes = self.catalog.log_bytes().await?;
+        self.backlog.size_bytes.store(size_bytes, Ordering::Relaxed);
+        Ok(size_bytes)
     }
 
     /// Bytes of log rows that wait to be flushed, as last seen.

@@ -24,6 +24,8 @@ create table memberships (
     primary key (organization, user_uid)
 );
 
+create index memberships_by_user on memberships (user_uid);
+
 create table authtokens (
     id text primary key,
     user_uid text not null references users (uid) on delete cascade,
@@ -43,6 +45,7 @@ create table ingest_keys (
     created_at bigint not null
 );
 create index ingest_keys_by_start on ingest_keys (digest_start);
+create index ingest_keys_by_organization on ingest_keys (organization);
 
 create table stacks (
     api_key text primary key,

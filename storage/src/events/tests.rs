@@ -1,0 +1,267 @@
+//! Batches in: what is counted, what is counted once, and what a crash leaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::requests::{RequestColumns, RequestEvent, Service};
+use super::{Commit, FlushAt};
+use crate::catalog::Idempotency;
+use crate::clock::Clock;
+use crate::error::StorageError;
+use crate::events::ledger::SourcePosition;
+use crate::ids::OrganizationUid;
+use crate::lake::LakeLimits;
+use crate::lake::aggregate::{Aggregate, DayRange, Dimension, Measure, Order};
+use crate::store::{Store, StoreOptions};
+
+const DAY_MS: i64 = 86_400_000;
+
+struct Fixture {
+    store: Store,
+    organization: OrganizationUid,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::with_backlog(1 << 30).await
+    }
+
+    async fn with_backlog(max_backlog_bytes: u64) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let store = open(&folder, max_backlog_bytes).await;
+        let organization = store.catalog.create_organization("Example").await.unwrap();
+        Self { store, organization, folder }
+    }
+
+    async fn reopened(self) -> Self {
+        self.store.close().await;
+        let store = open(&self.folder, 1 << 30).await;
+        Self { store, ..self }
+    }
+
+    /// Commits events of these days and ids; says how many were accepted and how many known.
+    async fn commit(&self, events: &[(i64, Option<&str>)], details: Commit) -> Result<(u64, u64), StorageError> {
+        let mut stage = self.store.events.stage(&self.organization);
+        stage.push(batch(events)).unwrap();
+        let receipt = self.store.events.commit(stage, details).await?;
+        Ok((receipt.accepted, receipt.duplicates))
+    }
+
+    async fn flush(&self) -> usize {
+        self.store.events.flush(&self.organization).await.unwrap()
+    }
+
+    /// The number of events that a report sees.
+    async fn counted(&self) -> i64 {
+        let aggregate = Aggregate {
+            organization: self.organization.clone(),
+            days: DayRange { from: "1970-01-01".parse().unwrap(), to: "1970-12-31".parse().unwrap() },
+            bucket: None,
+            filters: Vec::new(),
+            group: vec![Dimension::Service],
+            measures: vec![Measure::Count],
+            order: Order::CountDescending,
+        };
+        let mut answer = self.store.lake.answer(&aggregate).await.unwrap();
+        let mut counted = 0;
+        while let Some(rows) = answer.next().await.unwrap() {
+            let counts = rows.column_by_name("count").unwrap();
+            let counts = counts.as_any().downcast_ref::<arrow::array::Int64Array>().unwrap();
+            counted += counts.values().iter().sum::<i64>();
+        }
+        counted
+    }
+}
+
+async fn open(folder: &tempfile::TempDir, max_backlog_bytes: u64) -> Store {
+    let options = StoreOptions {
+        data_dir: folder.path().to_owned(),
+        max_backlog_bytes,
+        lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 2 },
+    };
+    Store::open(&options, Clock::system()).await.unwrap()
+}
+
+fn batch(events: &[(i64, Option<&str>)]) -> arrow::array::RecordBatch {
+    let mut columns = RequestColumns::new();
+    for (day, id) in events {
+        columns.push(&RequestEvent {
+            ts_ms: day * DAY_MS + 1,
+            url: "/",
+            service: Service::Cdn,
+            status: 200,
+            method: "GET",
+            bytes: 1,
+            api_key: None,
+            cache: None,
+            user_agent: "-",
+            sdk: None,
+            duration_ms: None,
+            project_uid: None,
+            environment_uid: None,
+            domain: None,
+            id: *id,
+        });
+    }
+    columns.finish().unwrap()
+}
+
+fn key(key: &str, body: &str) -> Commit {
+    let idempotency = Idempotency { key: key.to_owned(), body_sha256: body.to_owned() };
+    Commit { idempotency: Some(idempotency), ..Commit::default() }
+}
+
+#[tokio::test]
+async fn an_id_is_counted_once_a_day_wherever_its_first_event_lies() {
+    let fixture = Fixture::new().await;
+    let events = [(1, Some("a")), (1, Some("a")), (2, Some("a")), (1, None), (1, None)];
+    assert_eq!(fixture.commit(&events, Commit::default()).await.unwrap(), (4, 1));
+    assert_eq!(fixture.commit(&events[..1], Commit::default()).await.unwrap(), (0, 1), "in the log");
+    assert_eq!(fixture.flush().await, 2, "a segment for each day");
+    assert_eq!(fixture.commit(&events[..3], Commit::default()).await.unwrap(), (0, 3), "in segments");
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.commit(&[(1, Some("a")), (3, Some("a"))], Commit::default()).await.unwrap(), (1, 1));
+    assert_eq!(fixture.counted().await, 5);
+}
+
+#[tokio::test]
+async fn batches_with_the_same_ids_at_the_same_time_are_counted_once() {
+    let fixture = Arc::new(Fixture::new().await);
+    let mut commits = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let fixture = Arc::clone(&fixture);
+        commits.spawn(async move { fixture.commit(&[(1, Some("a")), (1, Some("b"))], Commit::default()).await });
+    }
+    let mut accepted = 0;
+    while let Some(committed) = commits.join_next().await {
+        accepted += committed.unwrap().unwrap().0;
+    }
+    assert_eq!((accepted, fixture.counted().await), (2, 2));
+}
+
+#[tokio::test]
+async fn a_batch_sent_twice_under_one_key_is_counted_once_and_another_body_is_refused() {
+    let fixture = Fixture::new().await;
+    let events = [(1, None), (1, None)];
+    assert_eq!(fixture.commit(&events, key("k", "body")).await.unwrap(), (2, 0));
+    assert_eq!(fixture.commit(&events, key("k", "body")).await.unwrap(), (2, 0), "the first receipt again");
+    let refused = fixture.commit(&events, key("k", "another body")).await;
+    assert!(matches!(refused, Err(StorageError::IdempotencyMismatch)));
+    assert_eq!(fixture.counted().await, 2);
+}
+
+#[tokio::test]
+async fn a_large_batch_becomes_segments_and_its_repeats_are_found_there() {
+    let fixture = Fixture::new().await;
+    let ids: Vec<String> = (0..60_000).map(|n| format!("id {n}")).collect();
+    let events: Vec<_> = ids.iter().map(|id| (1, Some(id.as_str()))).collect();
+    assert_eq!(fixture.commit(&events, Commit::default()).await.unwrap(), (60_000, 0));
+    assert_eq!(fixture.flush().await, 0, "nothing waits in the log");
+    assert_eq!(fixture.commit(&events[..100], Commit::default()).await.unwrap(), (0, 100));
+    let more = [&events[..], &[(1, Some("new"))]].concat();
+    assert_eq!(fixture.commit(&more, Commit::default()).await.unwrap(), (1, 60_000));
+    assert_eq!(fixture.counted().await, 60_001);
+}
+
+#[tokio::test]
+async fn a_file_that_two_runs_read_at_once_is_counted_once() {
+    let fixture = Fixture::new().await;
+    let position = |offset: u64| SourcePosition {
+        head_len: 10,
+        head_sha256: "head".to_owned(),
+        offset,
+        lines: 1,
+        tail_len: 10,
+        tail_sha256: format!("tail at {offset}"),
+    };
+    let read = |from: Option<u64>, to: u64| Commit {
+        source: Some(position(to)),
+        replaces: from.map(position),
+        ..Commit::default()
+    };
+    fixture.commit(&[(1, None)], read(None, 10)).await.unwrap();
+    assert!(matches!(fixture.commit(&[(1, None)], read(None, 10)).await, Err(StorageError::SourceMoved)));
+    fixture.commit(&[(1, None)], read(Some(10), 20)).await.unwrap();
+    assert!(matches!(fixture.commit(&[(1, None)], read(Some(10), 20)).await, Err(StorageError::SourceMoved)));
+    assert_eq!(fixture.counted().await, 2);
+    assert_eq!(fixture.store.catalog.source_positions(&fixture.organization).await.unwrap(), [position(20)]);
+}
+
+#[tokio::test]
+async fn over_the_bound_nothing_is_taken_until_the_log_is_flushed() {
+    let fixture = Fixture::with_backlog(100).await;
+    fixture.commit(&[(1, None)], Commit::default()).await.unwrap();
+    let refused = fixture.commit(&[(1, None)], Commit::default()).await;
+    assert!(matches!(refused, Err(StorageError::Backlog { .. })));
+    let due = FlushAt { bytes: u64::MAX, age: Duration::from_secs(3600) };
+    assert_eq!(fixture.store.events.flush_due(due).await.unwrap(), 1);
+    fixture.commit(&[(1, None)], Commit::default()).await.unwrap();
+    assert_eq!(fixture.counted().await, 2);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_given_up_leaves_no_file() {
+    let fixture = Fixture::new().await;
+    let mut stage = fixture.store.events.stage(&fixture.organization);
+    let many: Vec<_> = (0..250_000).map(|_| (1, None)).collect();
+    stage.push(batch(&many)).unwrap();
+    let staging = fixture.store.folder.staged_path().parent().unwrap().to_owned();
+    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 1);
+    drop(stage);
+    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_for_an_organization_that_went_away_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.store.catalog.delete_organization(&fixture.organization).await.unwrap();
+    let refused = fixture.commit(&[(1, None)], Commit::default()).await;
+    assert!(matches!(refused, Err(StorageError::NoSuchOrganization(_))));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(Vec<(i64, Option<u8>)>),
+    Flush,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let event = (1_i64..4, prop::option::of(0_u8..20));
+    let step = prop_oneof![
+        4 => prop::collection::vec(event, 0..12).prop_map(Step::Commit),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Reopen),
+    ];
+    prop::collection::vec(step, 1..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn whatever_the_order_each_event_without_id_and_each_id_of_a_day_is_counted_once(steps in steps()) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (mut anonymous, mut named) = (0, std::collections::BTreeSet::new());
+        let counted = runtime.block_on(async {
+            let mut fixture = Fixture::new().await;
+            for step in steps {
+                match step {
+                    Step::Commit(events) => {
+                        let ids: Vec<_> = events.iter().map(|(day, id)| (*day, id.map(|id| id.to_string()))).collect();
+                        let borrowed: Vec<_> = ids.iter().map(|(day, id)| (*day, id.as_deref())).collect();
+                        fixture.commit(&borrowed, Commit::default()).await.unwrap();
+                        anonymous += events.iter().filter(|(_, id)| id.is_none()).count();
+                        named.extend(events.into_iter().filter(|(_, id)| id.is_some()));
+                    }
+                    Step::Flush => drop(fixture.flush().await),
+                    Step::Reopen => fixture = fixture.reopened().await,
+                }
+            }
+            fixture.counted().await
+        });
+        prop_assert_eq!(counted, i64::try_from(anonymous + named.len()).unwrap());
+    }
+}
