@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use crate::commands::account::AccountCommand;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoCommand;
+use crate::commands::ingest::IngestArgs;
 use crate::commands::ping::PingArgs;
+use crate::commands::report::ReportCommand;
 use crate::commands::serve::ServeArgs;
 
 const EXAMPLES: &str = "\
@@ -48,6 +50,13 @@ pub(crate) enum Command {
     /// Organizations and who may do what in them
     #[command(flatten)]
     Account(AccountCommand),
+    /// Read log files into the store, or send them to a server
+    ///
+    /// It works while a server runs on the same folder.
+    Ingest(IngestArgs),
+    /// Ask a server for a report and write its rows
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Check the configuration and exit
     Check(CheckArgs),
     /// Exit with 0 if a server is ready

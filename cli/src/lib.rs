@@ -6,8 +6,10 @@
 //! | `config/` | settings: read, checked, handed out |
 //! | `commands/` | one file for each command |
 //! | `serve.rs` | the server that `tally serve` runs |
+//! | `report/` | the client that `tally report` is |
 //! | `demo/` | made-up traffic |
-//! | `output.rs`, `prompt.rs`, `logging.rs` | answers, questions, the log |
+//! | `output.rs`, `prompt.rs`, `progress.rs`, `logging.rs` | answers, questions, progress bars, the log |
+//! | `whole_file.rs` | files that are there as a whole or not at all |
 
 mod arguments;
 pub mod commands;
@@ -15,8 +17,11 @@ pub mod config;
 pub mod demo;
 mod logging;
 pub mod output;
+mod progress;
 pub mod prompt;
+pub mod report;
 pub mod serve;
+mod whole_file;
 
 use std::env;
 use std::ffi::OsString;
@@ -35,7 +40,7 @@ use self::config::Sources;
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+        Ok(arguments) => arguments.run(),
         Err(refused) => {
             // Help and version are no failures. There is nobody to tell where they cannot be printed.
             let code = if refused.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -49,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Arguments {
-    fn run(self) -> anyhow::Result<()> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         let clock = Clock::system();
         let sources = Sources { file: self.config, variables: env::vars_os().collect(), log_level: self.log_level };
         let configured = || {
@@ -58,12 +63,15 @@ impl Arguments {
             anyhow::Ok(config)
         };
         match self.command {
+            Command::Ingest(args) => return args.run(&configured()?, clock, &runtime()?, &mut io::stdout()),
             Command::Serve(args) => runtime()?.block_on(args.run(&configured()?, clock)),
             Command::Check(args) => args.run(&configured()?, &mut io::stdout()),
             Command::Ping(args) => args.run(&configured()?),
-            Command::Demo(command) => command.run(&clock),
             Command::Account(command) => runtime()?.block_on(command.run(&configured()?, clock)),
-        }
+            Command::Report(command) => command.run(env::var("TALLY_AUTHTOKEN").ok()),
+            Command::Demo(command) => command.run(&clock),
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -10,12 +10,16 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{LogFormat, LogSettings};
 
+/// The HTTP library tells of every thread that it starts and stops; whoever wants to know can ask for it by name.
+const QUIET: &str = "actix_server=warn";
+
 /// Starts the log of this process.
 ///
 /// # Errors
 /// When the level cannot be read, or the process has a log already.
 pub(crate) fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.level).with_context(|| format!("`log.level` is `{}`", settings.level))?;
+    let level = &settings.level;
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).with_context(|| format!("`log.level` is `{level}`"))?;
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_span_events(FmtSpan::NONE);
     let started = match settings.format {

@@ -1,15 +1,15 @@
 //! `tally demo generate`: made-up events as a file, for trying an import and for measuring one.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chrono::NaiveDate;
-use indicatif::{ProgressBar, ProgressStyle};
 use tally_storage::clock::Clock;
 
 use crate::demo::DemoPlan;
+use crate::progress::events_bar;
+use crate::whole_file::write_whole;
 
 /// What `tally demo` can do.
 #[derive(Debug, clap::Subcommand)]
@@ -70,7 +70,8 @@ impl DemoGenerateArgs {
                 written => written.context("cannot write to standard output"),
             };
         }
-        write_file(&plan, &self.out).with_context(|| format!("cannot write `{}`", self.out.display()))
+        write_whole(&self.out, |out| write_to(&plan, out))
+            .with_context(|| format!("cannot write `{}`", self.out.display()))
     }
 
     fn plan(&self, clock: &Clock) -> DemoPlan {
@@ -85,36 +86,17 @@ impl DemoGenerateArgs {
     }
 }
 
-/// Writes under another name first, so that a file of that name is always whole.
-fn write_file(plan: &DemoPlan, path: &Path) -> io::Result<()> {
-    // A device or a pipe is written to, not replaced.
-    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return write_to(plan, File::options().write(true).open(path)?);
-    }
-    let partial = path.with_added_extension("partial");
-    let file = File::create(&partial)?;
-    let written = write_to(plan, &file).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        // The first error is the one worth telling.
-        drop(fs::remove_file(&partial));
-    }
-    written
-}
-
 fn write_to(plan: &DemoPlan, mut out: impl Write) -> io::Result<()> {
-    let bar = ProgressBar::new(plan.events).with_style(style());
+    let bar = events_bar(plan.events);
     let written = plan.write_ndjson(&mut out, &mut |events| bar.set_position(events));
     bar.finish_and_clear();
     written
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser as _;
 
     use super::*;

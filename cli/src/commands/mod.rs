@@ -3,6 +3,7 @@
 pub mod account;
 pub mod check;
 pub mod demo;
+pub mod ingest;
 pub mod key;
 mod lookup;
 pub mod member;
@@ -10,6 +11,7 @@ pub mod member;
 mod operator;
 pub mod org;
 pub mod ping;
+pub mod report;
 pub mod serve;
 pub mod stack;
 pub mod token;

@@ -1,13 +1,16 @@
 //! `tally serve`: the server, until it is told to stop.
 
-use std::io;
+use std::env;
+use std::io::{self, Write as _};
 use std::process;
 
 use anyhow::Context as _;
 use tally_storage::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::ping::base_url;
 use crate::config::Config;
+use crate::demo::{self, Banner, DEMO_EVENTS};
 use crate::serve::{self, Running};
 
 /// The options of `tally serve`.
@@ -27,7 +30,7 @@ impl ServeArgs {
         let mut signals = Signals::listen().context("signals cannot be listened for")?;
         let mut running = serve::start(config, clock).await?;
         let served = tokio::select! {
-            served = running.ended() => served,
+            served = self.serve(&mut running) => served,
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping; a second signal stops at once");
                 Ok(())
@@ -35,6 +38,18 @@ impl ServeArgs {
         };
         stop(running, &mut signals).await;
         served
+    }
+
+    async fn serve(&self, running: &mut Running) -> anyhow::Result<()> {
+        if self.demo {
+            let store = running.store.clone();
+            let access = demo::prepare(&store, &base_url(running.address), DEMO_EVENTS).await;
+            let access = access.context("the demo cannot be made")?;
+            let program = env::args().next().unwrap_or_else(|| "tally".to_owned());
+            let banner = Banner { access: &access, program: &program, now: store.clock.now() };
+            write!(io::stdout(), "\n{banner}\n").context("the demo's lines cannot be printed")?;
+        }
+        running.ended().await
     }
 }
 

@@ -3,11 +3,13 @@
 //! | file | |
 //! |---|---|
 //! | `settings.rs` | every setting and its default |
-//! | `sources.rs` | defaults ← file ← environment ← command line, and which of them a value is from |
+//! | `sources.rs` | defaults ← file ← environment ← command line |
+//! | `refusal.rs` | what is said of a value that is refused |
 //! | `validate.rs` | values that make no sense, alone or together |
 //! | `parts.rs` | what each part of the server is told of it |
 
 mod parts;
+mod refusal;
 mod settings;
 mod sources;
 mod validate;

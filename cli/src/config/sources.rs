@@ -7,12 +7,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use figment::error::{Actual, Kind};
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{Config, Fault};
+use super::Config;
+use super::refusal::{explain, with_origins};
 
 /// Read where no other file is named.
 const DEFAULT_FILE: &str = "config.toml";
@@ -78,14 +78,15 @@ impl Sources {
     }
 
     fn figment(&self) -> Result<Figment, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        let defaults = Figment::from(Serialized::defaults(Config::default()));
+        let mut figment = defaults.clone();
         if let Some((name, text)) = self.read_file()? {
             let data = Toml::string(&text).data();
             let data = data.map_err(|error| ConfigError::Syntax { file: name.clone(), why: error.to_string() })?;
             figment = figment.merge(Source { origin: format!("in `{name}`"), data });
         }
         for (name, value) in &self.variables {
-            if let Some(variable) = setting_variable(name, value)? {
+            if let Some(variable) = setting_variable(&defaults, name, value)? {
                 figment = figment.merge(variable);
             }
         }
@@ -107,7 +108,7 @@ impl Sources {
 }
 
 /// The setting that a variable stands for; none where it is not for us.
-fn setting_variable(name: &OsString, value: &OsString) -> Result<Option<Source>, ConfigError> {
+fn setting_variable(defaults: &Figment, name: &OsString, value: &OsString) -> Result<Option<Source>, ConfigError> {
     let Some(name) = name.to_str() else { return Ok(None) };
     let Some(key) = name.strip_prefix(PREFIX) else { return Ok(None) };
     if COMMAND_VARIABLES.contains(&name) || is_service_link(key) {
@@ -115,7 +116,10 @@ fn setting_variable(name: &OsString, value: &OsString) -> Result<Option<Source>,
     }
     let value = value.to_str().ok_or_else(|| ConfigError::Variable(name.to_owned()))?;
     let setting = key.to_lowercase().replace("__", ".");
-    let value = value.parse().unwrap_or_else(|_| Value::from(value));
+    // A text stays one: `TALLY_DATA_DIR=2026` is no number.
+    let is_text = matches!(defaults.find_value(&setting), Ok(Value::String(..)));
+    let parsed = if is_text { None } else { value.parse().ok() };
+    let value = parsed.unwrap_or_else(|| Value::from(value));
     Ok(Some(Source::of(format!("in the variable `{name}`"), &setting, value)))
 }
 
@@ -147,62 +151,6 @@ impl Provider for Source {
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
         Ok(self.data.clone())
     }
-}
-
-fn origin(figment: &Figment, setting: &str) -> Option<String> {
-    let origin = figment.find_metadata(setting)?.name.to_string();
-    origin.starts_with("in ").then_some(origin)
-}
-
-fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
-    let setting = error.path.join(".");
-    let place = origin(figment, &setting).map(|origin| format!(" {origin}")).unwrap_or_default();
-    ConfigError::Value(match error.kind {
-        Kind::UnknownField(_, known) => format!("`{setting}`{place} is no setting; {}", instead(&error.path, known)),
-        Kind::UnknownVariant(value, known) => {
-            format!("`{setting}`{place} is `{value}`: expected `{}`", known.join("` or `"))
-        }
-        Kind::InvalidType(value, expected) | Kind::InvalidValue(value, expected) => {
-            let expected = if expected.starts_with("struct ") { "a section with keys" } else { &expected };
-            format!("`{setting}`{place} is {}: expected {expected}", shown(&value))
-        }
-        other => {
-            let value = figment.find_value(&setting).ok().and_then(Value::into_string);
-            let value = value.map(|value| format!(" is `{value}`")).unwrap_or_default();
-            format!("`{setting}`{place}{value}: {other}")
-        }
-    })
-}
-
-fn shown(value: &Actual) -> String {
-    match value {
-        Actual::Str(text) => format!("`{text}`"),
-        Actual::Bool(value) => format!("`{value}`"),
-        Actual::Unsigned(value) => format!("`{value}`"),
-        Actual::Signed(value) => format!("`{value}`"),
-        Actual::Float(value) => format!("`{value}`"),
-        Actual::Map => "a section".to_owned(),
-        Actual::Seq => "a list".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn instead(path: &[String], known: &[&str]) -> String {
-    let Some((wrong, section)) = path.split_last() else { return String::new() };
-    let full = |key: &str| section.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".");
-    let scored = known.iter().map(|key| (strsim::jaro_winkler(wrong, key), *key));
-    match scored.max_by(|left, right| left.0.total_cmp(&right.0)) {
-        Some((score, key)) if score > 0.8 => format!("did you mean `{}`?", full(key)),
-        _ if section.is_empty() => format!("there are `{}`", known.join("`, `")),
-        _ => format!("section `{}` has `{}`", section.join("."), known.join("`, `")),
-    }
-}
-
-fn with_origins(figment: &Figment, fault: Fault) -> String {
-    let origins =
-        fault.settings.iter().filter_map(|setting| Some(format!("`{setting}` {}", origin(figment, setting)?)));
-    let origins: Vec<String> = origins.collect();
-    if origins.is_empty() { fault.sentence } else { format!("{} ({})", fault.sentence, origins.join(", ")) }
 }
 
 #[cfg(test)]
@@ -240,6 +188,7 @@ mod tests {
         assert_eq!(config.server.bind, "[::1]:2".parse().unwrap());
         assert_eq!((config.server.workers, config.jobs.concurrency, config.jobs.max_attempts), (3, 5, 3));
         assert_eq!(config.data_dir, Path::new("/var/lib/tally"));
+        assert_eq!(load("", &[("TALLY_DATA_DIR", "2026")]).unwrap().data_dir, Path::new("2026"));
     }
 
     #[test]
@@ -261,12 +210,14 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_setting_its_place_its_value_and_what_would_be_right() {
-        let refused: [(&str, &[(&str, &str)]); 11] = [
+        let refused: [(&str, &[(&str, &str)]); 13] = [
             ("[sever]\nworkers = 1", &[]),
             ("[jobs]\nlease_second = 1", &[]),
             ("[jobs]\ncolour = 1", &[]),
             ("[server]\nbind = 'localhost'", &[]),
             ("[server]\nworkers = 'many'", &[]),
+            ("[server]\ntrust_forwarded_for = 1", &[]),
+            ("data_dir = 5", &[]),
             ("[log]\nformat = 'xml'", &[]),
             ("server = 1", &[]),
             ("", &[("TALLY_JOBS__LEASE_SECOND", "1")]),

@@ -8,16 +8,44 @@
 //!
 //! The parts: `rhythm` says when, `services` who answers, `urls` what is asked for, `clients` who asks, and `answers`
 //! what they get.
+//!
+//! [`prepare`] is what `tally serve --demo` does with it: `organization` makes somebody to look at the events, `load`
+//! stores them, `banner` says how to ask for them.
 
 mod agents;
 mod answers;
+mod banner;
 mod clients;
 mod generate;
+mod load;
 mod ndjson;
+mod organization;
 mod rhythm;
 mod sampling;
 mod services;
+#[cfg(test)]
+mod tests;
 mod urls;
 
+use tally_storage::store::Store;
+
+pub use banner::Banner;
 pub use generate::{DemoEvents, DemoPlan};
+pub use organization::DemoAccess;
 pub use urls::{LaunchSite, launch_sites};
+
+/// How many events 90 days of the demo have.
+pub const DEMO_EVENTS: u64 = 1_000_000;
+
+/// Makes the demo's organization or finds it, brings its events up to date, and says what opens it. There are about
+/// `events` in 90 days.
+///
+/// # Errors
+/// When catalog or disk fail. What was made is found by the next try.
+pub async fn prepare(store: &Store, base_url: &str, events: u64) -> anyhow::Result<DemoAccess> {
+    let (access, stacks) = organization::find_or_make(store, base_url).await?;
+    let loaded = load::load(store, &access.organization, stacks, events).await?;
+    tracing::info!(events = loaded, "made-up events stored");
+    organization::remember(store, &access)?;
+    Ok(access)
+}

@@ -1,0 +1,19 @@
+//! Progress bars: on a terminal, and nowhere else.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar over so many events.
+#[must_use]
+pub(crate) fn events_bar(events: u64) -> ProgressBar {
+    ProgressBar::new(events).with_style(style("{wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left"))
+}
+
+/// A bar over a whole of 1000 parts.
+#[must_use]
+pub(crate) fn share_bar(what: &str) -> ProgressBar {
+    ProgressBar::new(1000).with_style(style("{msg} {wide_bar} {percent} %")).with_message(what.to_owned())
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
