@@ -119,13 +119,11 @@ impl FromRequest for IngestAccess {
                 Some(key) => state.store.catalog.organization_of_ingest_key(key).await?,
                 None => None,
             };
-            match organization {
-                Some(organization) => Ok(Self(organization)),
-                None => {
-                    count_address(&request)?;
-                    Err(ApiError::Unauthenticated(Secret::IngestKey))
-                }
-            }
+            let Some(organization) = organization else {
+                count_address(&request)?;
+                return Err(ApiError::Unauthenticated(Secret::IngestKey));
+            };
+            Ok(Self(organization))
         })
     }
 }

@@ -32,6 +32,14 @@ pub(crate) enum ApiError {
     /// Nothing is at that path.
     #[error("nothing is at this path")]
     UnknownPath,
+    /// No report of that name, but one that was probably meant.
+    #[error("report `{name}` does not exist; did you mean `{candidate}`?")]
+    UnknownReport {
+        /// What was asked for.
+        name: String,
+        /// What was probably meant.
+        candidate: &'static str,
+    },
     /// There is no such thing, or it belongs to somebody else: the two cannot be told apart.
     #[error("{0} does not exist")]
     Unknown(String),
@@ -128,7 +136,7 @@ impl ApiError {
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, 100),
             Self::Unauthenticated(_) | Self::WrongLogin => (StatusCode::UNAUTHORIZED, 105),
             Self::Forbidden => (StatusCode::FORBIDDEN, 106),
-            Self::UnknownPath | Self::Unknown(_) => (StatusCode::NOT_FOUND, 107),
+            Self::UnknownPath | Self::UnknownReport { .. } | Self::Unknown(_) => (StatusCode::NOT_FOUND, 107),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, 108),
             Self::ForeignApiKey => (StatusCode::PRECONDITION_FAILED, 109),
             Self::Conflict(_) => (StatusCode::CONFLICT, 110),

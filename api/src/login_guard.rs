@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use crate::error::ApiError;
 
 const WRONG_PASSWORDS: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Pairs remembered at most: a crowd that guesses must not fill the memory.
 const REMEMBERED: u64 = 100_000;
 

@@ -97,7 +97,8 @@ pub fn environment() -> Value {
 }
 
 fn folder(about: &About) -> Value {
-    let mut query = vec![pair("orgUid", "{{orgUid}}", None), pair("from", "{{from}}", None), pair("to", "{{to}}", None)];
+    let mut query =
+        vec![pair("orgUid", "{{orgUid}}", None), pair("from", "{{from}}", None), pair("to", "{{to}}", None)];
     query.extend(about.parameters.iter().map(|accepted| {
         let parameter = accepted.parameter;
         // What is not required is there to be ticked.

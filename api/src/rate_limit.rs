@@ -19,7 +19,7 @@ use tally_storage::ids::OrganizationUid;
 use crate::error::ApiError;
 
 /// Within one second nothing refills.
-const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+const NEVER: Duration = Duration::from_hours(24);
 
 /// How many requests a second are answered.
 #[derive(Debug, Clone, Copy)]

@@ -58,7 +58,9 @@ pub(crate) async fn log_request(
 fn request_id(request: &ServiceRequest) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let plain = |id: &&str| {
-        !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        !id.is_empty()
+            && id.len() <= LONGEST_ID
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
     };
     given.filter(plain).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }

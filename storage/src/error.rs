@@ -25,10 +25,10 @@ pub enum StorageError {
     },
     /// Columns that do not fit, or a damaged column file.
     #[error("columns could not be encoded or decoded")]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] ArrowError),
     /// A segment that could not be written or read.
     #[error("a segment could not be encoded or decoded")]
-    Parquet(#[from] parquet::errors::ParquetError),
+    Parquet(#[from] ParquetError),
     /// The query engine failed.
     #[error("the query engine failed")]
     Query(#[from] datafusion::error::DataFusionError),
@@ -85,6 +85,10 @@ impl StorageError {
             Self::Catalog(error) => is_temporary_database_error(error),
             Self::File { source, .. } => is_temporary_io_error(source),
             Self::Query(error) => is_temporary_query_error(error),
+            Self::Arrow(ArrowError::IoError(_, source)) => is_temporary_io_error(source),
+            Self::Parquet(ParquetError::External(source)) => {
+                source.downcast_ref::<std::io::Error>().is_some_and(is_temporary_io_error)
+            }
             Self::Backlog { .. } | Self::Background(_) => true,
             Self::Migration(_)
             | Self::Arrow(_)
@@ -115,9 +119,10 @@ fn is_temporary_database_error(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
         // SQLite's busy, locked, I/O error and full disk, with their extended codes in the upper bits.
-        sqlx::Error::Database(inner) => {
-            inner.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
-        }
+        sqlx::Error::Database(inner) => inner
+            .code()
+            .and_then(|code| code.parse::<u32>().ok())
+            .is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13)),
         _ => false,
     }
 }
@@ -127,7 +132,11 @@ fn is_temporary_io_error(error: &std::io::Error) -> bool {
     // A segment may have been replaced between the catalog's answer and the read: the next try sees the new list.
     matches!(
         error.kind(),
-        ErrorKind::NotFound | ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::StorageFull
+        ErrorKind::NotFound
+            | ErrorKind::Interrupted
+            | ErrorKind::TimedOut
+            | ErrorKind::WouldBlock
+            | ErrorKind::StorageFull
     )
 }
 

@@ -4,8 +4,8 @@
 //! data/catalog.db            the catalog
 //!      events/…              segments, by kind, organization and UTC day
 //!      results/…             one file for each finished job
-//!      staging/<uuid>/       files being written by one process, and <uuid>.lock, held while that process lives
-//!      spill/                what a query could not hold in memory
+//!      staging/<uuid>/       files being written by one process, what its queries spill, and <uuid>.lock, held while
+//!                            that process lives
 //! ```
 //! A file that the catalog does not name does not exist: a crash between the move and the commit leaves rubbish, which
 //! the sweep deletes once it is older than any commit can take. A staging folder whose lock can be had belonged to a
@@ -20,6 +20,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+
+/// The folder inside the staging folder that queries spill to.
+const SPILL: &str = "spill";
 
 /// The data folder of one process; clones share its staging folder.
 #[derive(Debug, Clone)]
@@ -50,7 +53,7 @@ impl DataFolder {
     pub fn open(root: &Path) -> Result<Self, StorageError> {
         // A relative name would change its meaning with the working directory, and the engine wants an absolute one.
         let root = std::path::absolute(root).map_err(|e| StorageError::file("could not resolve", root, e))?;
-        for folder in ["events", "results", "staging", "spill"] {
+        for folder in ["events", "results", "staging"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|e| StorageError::file("could not create folder", &path, e))?;
         }
@@ -60,7 +63,8 @@ impl DataFolder {
             let lock = File::create(&lock_path).map_err(|e| StorageError::file("could not create", &lock_path, e))?;
             // Between the two calls another process's sweep may take the lock, or delete the file: then a new name.
             if lock.try_lock().is_ok() && lock_path.exists() {
-                fs::create_dir(&staging).map_err(|e| StorageError::file("could not create folder", &staging, e))?;
+                let spill = staging.join(SPILL);
+                fs::create_dir_all(&spill).map_err(|e| StorageError::file("could not create folder", &spill, e))?;
                 return Ok(Self(Arc::new(Inner { root, staging, lock_path, _lock: lock })));
             }
         }
@@ -81,7 +85,7 @@ impl DataFolder {
     /// Where queries spill to.
     #[must_use]
     pub fn spill_path(&self) -> PathBuf {
-        self.0.root.join("spill")
+        self.0.staging.join(SPILL)
     }
 
     /// The full path of a file that the catalog names.
@@ -118,7 +122,8 @@ impl DataFolder {
         let folder = target.parent().unwrap_or(&self.0.root);
         create_folder_durably(folder)?;
         // The sweep goes by age: a long upload must not look old the moment it gets its name.
-        let touch = || File::options().write(true).open(staged)?.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin());
+        let touch =
+            || File::options().write(true).open(staged)?.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin());
         touch().map_err(|e| StorageError::file("could not touch", staged, e))?;
         fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
         sync_folder(folder)
@@ -159,7 +164,8 @@ impl DataFolder {
                 self.collect_files(&path, age, names)?;
                 continue;
             }
-            let old = metadata.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > age);
+            let old =
+                metadata.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > age);
             if let (true, Ok(name)) = (old, path.strip_prefix(&self.0.root)) {
                 names.push(name.to_string_lossy().into_owned());
             }
@@ -198,7 +204,9 @@ fn age_origin() -> Duration {
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(|e| StorageError::file("could not sync folder", folder, e))
+    File::open(folder)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| StorageError::file("could not sync folder", folder, e))
 }
 
 /// Makes a folder and those above it, each of them on the disk before the next.
@@ -232,7 +240,7 @@ mod tests {
         assert!(folder.path_of("events/a/b/c.parquet").exists());
         assert!(!staged.exists());
         assert_eq!(folder.published_before(Duration::ZERO).unwrap(), ["events/a/b/c.parquet"]);
-        assert!(folder.published_before(Duration::from_secs(3600)).unwrap().is_empty());
+        assert!(folder.published_before(Duration::from_hours(1)).unwrap().is_empty());
     }
 
     #[test]

@@ -60,7 +60,11 @@ impl FromStr for OrganizationUid {
         if is_blt(value) {
             return Ok(Self(value.to_owned()));
         }
-        Err(MalformedId { value: value.to_owned(), kind: "organization", expected: "`blt` and 16 lower-case hex digits" })
+        Err(MalformedId {
+            value: value.to_owned(),
+            kind: "organization",
+            expected: "`blt` and 16 lower-case hex digits",
+        })
     }
 }
 
@@ -151,10 +155,18 @@ mod tests {
 
     #[test]
     fn upper_case_short_and_foreign_ids_are_refused() {
-        for value in ["", "blt", "bltABCDEF0123456789", "blt0123456789abcde", "blt0123456789abcdef0", "xyz0123456789abcdef"] {
+        for value in
+            ["", "blt", "bltABCDEF0123456789", "blt0123456789abcde", "blt0123456789abcdef0", "xyz0123456789abcdef"]
+        {
             assert!(value.parse::<OrganizationUid>().is_err(), "{value}");
         }
-        for value in ["", "job_", "job_0123", "018f4e9e-0000-7000-8000-000000000000", "job_{018f4e9e-0000-7000-8000-000000000000}"] {
+        for value in [
+            "",
+            "job_",
+            "job_0123",
+            "018f4e9e-0000-7000-8000-000000000000",
+            "job_{018f4e9e-0000-7000-8000-000000000000}",
+        ] {
             assert!(value.parse::<JobId>().is_err(), "{value}");
         }
     }

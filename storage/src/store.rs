@@ -11,7 +11,7 @@ use crate::folder::DataFolder;
 use crate::lake::{Lake, LakeLimits};
 
 /// A file without a name in the catalog is rubbish once it is older than any commit takes.
-const RUBBISH_AFTER: Duration = Duration::from_secs(60 * 60);
+const RUBBISH_AFTER: Duration = Duration::from_hours(1);
 
 /// What is said about storage in the configuration.
 #[derive(Debug, Clone)]
@@ -47,8 +47,7 @@ impl Store {
     pub async fn open(options: &StoreOptions, clock: Clock) -> Result<Self, StorageError> {
         let folder = DataFolder::open(&options.data_dir)?;
         let catalog = Catalog::open(&folder.catalog_path(), clock.clone()).await?;
-        let events =
-            Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
+        let events = Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
         let lake = Lake::open(catalog.clone(), &folder, &options.lake)?;
         Ok(Self { catalog, events, lake, folder, clock })
     }

@@ -29,7 +29,9 @@ impl HeldKey {
     pub(super) fn take(keys: &KeysUnderWay, organization: &OrganizationUid, key: &str) -> Result<Self, ApiError> {
         let held = (organization.clone(), key.to_owned());
         if !keys.lock().unwrap_or_else(PoisonError::into_inner).insert(held.clone()) {
-            return Err(ApiError::Conflict(format!("the first request with idempotency key `{key}` is still under way")));
+            return Err(ApiError::Conflict(format!(
+                "the first request with idempotency key `{key}` is still under way"
+            )));
         }
         Ok(Self { keys: Arc::clone(keys), held })
     }

@@ -92,10 +92,10 @@ fn read(body: &[u8]) -> Result<ResourceBody, ApiError> {
             faults.extend(one_fault(name, format!("is not valid: expected 1 to {LONGEST_TEXT} bytes.")));
         }
     }
-    if let (Some(created), Some(deleted)) = (body.created_at, body.deleted_at) {
-        if deleted < created {
-            faults.extend(one_fault("deleted_at", format!("`{deleted}` lies before `created_at`, `{created}`.")));
-        }
+    if let (Some(created), Some(deleted)) = (body.created_at, body.deleted_at)
+        && deleted < created
+    {
+        faults.extend(one_fault("deleted_at", format!("`{deleted}` lies before `created_at`, `{created}`.")));
     }
     if faults.is_empty() { Ok(body) } else { Err(ApiError::Invalid(faults)) }
 }

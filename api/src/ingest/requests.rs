@@ -58,12 +58,12 @@ async fn take(
     state.store.events.admit().await?;
     let stacks = state.store.catalog.stack_api_keys(&organization).await?;
     let rules = Rules::new(stacks, state.store.clock.clone());
-    let stage = state.store.events.stage(&organization);
-    let (stage, summary) = read(payload, options, rules, stage).await?;
-    let idempotency = held.as_ref().zip(summary.body_sha256).map(|(held, body_sha256)| Idempotency {
-        key: held.key().to_owned(),
-        body_sha256,
-    });
+    let batch = state.store.events.stage(&organization);
+    let (batch, summary) = read(payload, options, rules, batch).await?;
+    let idempotency = held
+        .as_ref()
+        .zip(summary.body_sha256)
+        .map(|(held, body_sha256)| Idempotency { key: held.key().to_owned(), body_sha256 });
     let commit = Commit {
         rejected: summary.rejected,
         unknown_fields: summary.unknown_fields,
@@ -71,7 +71,7 @@ async fn take(
         idempotency,
         ..Commit::default()
     };
-    Ok(state.store.events.commit(stage, commit).await?)
+    Ok(state.store.events.commit(batch, commit).await?)
 }
 
 /// Parses the body on a blocking thread while it comes in.
@@ -99,8 +99,9 @@ async fn forward(payload: &mut Payload, sender: BodySender) {
             return;
         }
     }
-    // Where nobody listens any more the parser has said why.
-    drop(sender.finish().await);
+    if sender.finish().await.is_err() {
+        tracing::trace!("the parser gave up before the body's end, and says why itself");
+    }
 }
 
 async fn drain(payload: &mut Payload) {
@@ -170,7 +171,10 @@ impl From<BodyError> for ApiError {
             BodyError::Rejected { errors, .. } => {
                 let mut faults = Faults::new();
                 for error in errors {
-                    faults.entry(format!("line {}", error.line)).or_default().push(format!("{}: {}", error.field, error.reason));
+                    faults
+                        .entry(format!("line {}", error.line))
+                        .or_default()
+                        .push(format!("{}: {}", error.field, error.reason));
                 }
                 Self::Invalid(faults)
             }

@@ -9,10 +9,11 @@ use crate::error::ApiError;
 use crate::state::AppState;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
+    let only_get = || web::to(|| async { Err::<&str, _>(ApiError::MethodNotAllowed("GET")) });
     config
-        .route("/healthz", web::get().to(get_health))
-        .route("/readyz", web::get().to(get_readiness))
-        .route("/metrics", web::get().to(get_metrics));
+        .service(web::resource("/healthz").route(web::get().to(get_health)).default_service(only_get()))
+        .service(web::resource("/readyz").route(web::get().to(get_readiness)).default_service(only_get()))
+        .service(web::resource("/metrics").route(web::get().to(get_metrics)).default_service(only_get()));
 }
 
 /// The process answers.
@@ -27,7 +28,11 @@ async fn get_readiness(state: Data<AppState>) -> impl Responder {
     let lake = state.store.folder_is_writable().await;
     let word = |ready| if ready { "ready" } else { "not ready" };
     let body = json!({"worker": word(worker), "catalog": word(catalog), "lake": word(lake)});
-    if worker && catalog && lake { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    if worker && catalog && lake {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().json(body)
+    }
 }
 
 async fn get_metrics(state: Data<AppState>) -> Result<impl Responder, ApiError> {

@@ -70,7 +70,7 @@ async fn create_session(
     };
     let authtoken = state.store.catalog.create_authtoken(&user.uid).await?;
     let organizations = state.store.catalog.organizations_of(&user.uid).await?;
-    Ok(web::Json(json!({"notice": "Login Successful.", "user": session_user(user, authtoken, organizations)})))
+    Ok(web::Json(json!({"notice": "Login Successful.", "user": session_user(&user, authtoken, organizations)})))
 }
 
 /// Logs out: ends the authtoken of the request.
@@ -85,7 +85,9 @@ async fn delete_session(request: HttpRequest, state: Data<AppState>) -> Result<i
 
 fn credentials(body: &[u8]) -> Result<(String, String), ApiError> {
     let login: Login = serde_json::from_slice(body).map_err(|error| {
-        ApiError::Unreadable(format!("the body is no login: {error}; expected {{\"user\":{{\"email\":…,\"password\":…}}}}"))
+        ApiError::Unreadable(format!(
+            "the body is no login: {error}; expected {{\"user\":{{\"email\":…,\"password\":…}}}}"
+        ))
     })?;
     let given = login.user.unwrap_or(Credentials { email: None, password: None });
     match (given.email, given.password) {
@@ -99,7 +101,7 @@ fn credentials(body: &[u8]) -> Result<(String, String), ApiError> {
     }
 }
 
-fn session_user(user: User, authtoken: String, organizations: Vec<Membership>) -> SessionUser {
+fn session_user(user: &User, authtoken: String, organizations: Vec<Membership>) -> SessionUser {
     let organizations = organizations.into_iter().map(|membership| SessionOrganization {
         uid: membership.organization.to_string(),
         name: membership.name,

@@ -24,9 +24,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                     .route(web::get().to(retrieve::retrieve_data))
                     .default_service(only_get()),
             )
-            .service(
-                web::resource("/{report}").route(web::get().to(submit::submit_report)).default_service(only_get()),
-            )
+            .service(web::resource("/{report}").route(web::get().to(submit::submit_report)).default_service(only_get()))
             .default_service(web::to(unknown_path)),
     );
 }

@@ -27,7 +27,9 @@ pub(crate) async fn retrieve_data(
     match (job.state, &job.result) {
         (JobState::Queued | JobState::Running, _) => active(&state, &job).await,
         (JobState::Finished, Some(result)) => page_of(&request, &state, &organization, &job, result, page).await,
-        (JobState::Finished, None) => Err(ApiError::Internal(format!("job `{id}` is finished without a result").into())),
+        (JobState::Finished, None) => {
+            Err(ApiError::Internal(format!("job `{id}` is finished without a result").into()))
+        }
         (JobState::Failed, _) => Err(ApiError::JobFailed {
             why: job.error.unwrap_or_else(|| "nobody noted why.".to_owned()),
             errors: Faults::new(),
@@ -60,9 +62,10 @@ fn page_number(pairs: &[(String, String)]) -> Result<u64, Refusal> {
 
 async fn active(state: &AppState, job: &Job) -> Result<HttpResponse, ApiError> {
     let usual_ms = state.store.catalog.usual_run_ms(&job.report).await?;
-    let running_ms = job.started_at.filter(|_| job.state == JobState::Running).map_or(0, |started| {
-        state.store.clock.now().signed_duration_since(started).num_milliseconds()
-    });
+    let running_ms = job
+        .started_at
+        .filter(|_| job.state == JobState::Running)
+        .map_or(0, |started| state.store.clock.now().signed_duration_since(started).num_milliseconds());
     let left_ms = u64::try_from(usual_ms.saturating_sub(running_ms)).unwrap_or(0);
     let status = if job.state == JobState::Queued { "queued" } else { "active" };
     let body = json!({"message": "Job active", "jobId": job.id, "status": status, "progress": job.progress});
@@ -119,7 +122,9 @@ mod tests {
     #[test]
     fn a_page_is_a_whole_number_given_once() {
         let read = |pairs: &[(&str, &str)]| {
-            page_number(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>())
+            page_number(
+                &pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(read(&[("orgUid", "x")]), Ok(0));
         assert_eq!(read(&[("page", "12")]), Ok(12));

@@ -59,7 +59,7 @@ async fn accept(
 
 fn unknown_report(name: &str) -> ApiError {
     match reports::nearest(name) {
-        Some(candidate) => ApiError::Unknown(format!("report `{name}`, did you mean `{candidate}`? It")),
+        Some(candidate) => ApiError::UnknownReport { name: name.to_owned(), candidate },
         None => ApiError::UnknownPath,
     }
 }

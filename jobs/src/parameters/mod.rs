@@ -7,7 +7,7 @@ mod parse;
 
 use serde::{Deserialize, Serialize};
 use tally_storage::events::requests::{CacheState, Service};
-use tally_storage::lake::aggregate::{Bucket, DayRange, Filter, Dimension, Order};
+use tally_storage::lake::aggregate::{Bucket, DayRange, Dimension, Filter, Order};
 
 pub use self::parse::{Faults, Refusal, parse};
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
@@ -46,10 +47,10 @@ pub fn parse(accepted: &[Accepted], pairs: &[(String, String)]) -> Result<Parame
         duration: reader.one_of(Parameter::Duration, &Bucket::ALL, Bucket::as_str).unwrap_or(Bucket::Day),
         include_count: reader.flag(Parameter::IncludeCount).or(reader.flag(Parameter::IncludeTotalCount)),
         ascending: reader.one_of(Parameter::OrderBy, &["-1", "1"], |value| value) == Some("1"),
-        skip: reader.number(Parameter::Skip, 0, MAX_SKIP).unwrap_or(0),
-        limit: reader.number(Parameter::Limit, 1, MAX_LIMIT).unwrap_or(MAX_LIMIT),
+        skip: reader.number(Parameter::Skip, &(0..=MAX_SKIP)).unwrap_or(0),
+        limit: reader.number(Parameter::Limit, &(1..=MAX_LIMIT)).unwrap_or(MAX_LIMIT),
         api_key: reader.text(Parameter::ApiKey),
-        status: reader.number(Parameter::HttpStatusCode, 100, 599),
+        status: reader.number(Parameter::HttpStatusCode, &(100..=599)),
         cache: reader.one_of(Parameter::Cache, &[CacheState::Hit, CacheState::Miss], CacheState::as_str),
         project_uid: reader.text(Parameter::ProjectUid),
         environment_uid: reader.text(Parameter::EnvironmentUid),
@@ -77,7 +78,10 @@ impl Display for Refusal {
                 formatter.write_str(&faults.join(" "))
             }
             Self::RangeTooLong { span_days } => {
-                write!(formatter, "lies {span_days} days after `from`; the range may span at most {MAX_SPAN_DAYS} days.")
+                write!(
+                    formatter,
+                    "lies {span_days} days after `from`; the range may span at most {MAX_SPAN_DAYS} days."
+                )
             }
         }
     }
@@ -144,7 +148,10 @@ impl<'a> Reader<'a> {
             return None;
         };
         let well_formed = value.len() == 10
-            && value.bytes().enumerate().all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+            && value
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
         let date = if well_formed { value.parse().ok() } else { None };
         if date.is_none() {
             self.fault(name, format!("`{}` is not valid: expected a UTC day as `YYYY-MM-DD`.", shown(value)));
@@ -185,15 +192,15 @@ impl<'a> Reader<'a> {
         self.one_of(parameter, &["true", "false"], |value| value).map(|value| value == "true")
     }
 
-    fn number<T>(&mut self, parameter: Parameter, least: T, most: T) -> Option<T>
+    fn number<T>(&mut self, parameter: Parameter, range: &RangeInclusive<T>) -> Option<T>
     where
-        T: FromStr + PartialOrd + Display,
+        T: FromStr + PartialOrd,
     {
         let value = self.value(parameter)?;
         // `parse` takes a plus sign, which a URL means as a space.
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { value.parse().ok() } else { None };
-        number.filter(|number| *number >= least && *number <= most).or_else(|| self.refuse(parameter, value))
+        number.filter(|number| range.contains(number)).or_else(|| self.refuse(parameter, value))
     }
 
     fn text(&mut self, parameter: Parameter) -> Option<String> {
@@ -208,10 +215,9 @@ impl<'a> Reader<'a> {
             return;
         }
         let only_launch = parameters.services == [Service::Launch];
-        for (parameter, value) in [
-            (Parameter::ProjectUid, &parameters.project_uid),
-            (Parameter::EnvironmentUid, &parameters.environment_uid),
-        ] {
+        for (parameter, value) in
+            [(Parameter::ProjectUid, &parameters.project_uid), (Parameter::EnvironmentUid, &parameters.environment_uid)]
+        {
             if value.is_some() && !only_launch {
                 self.fault(parameter.name(), "may only be given with `services=[\"launch\"]`.".to_owned());
             }

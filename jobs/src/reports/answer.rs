@@ -86,8 +86,7 @@ impl Pages {
             (None, 0)
         };
         let writer = PageWriter::create(&task.store.folder, &schema, limit, skip)?;
-        let last_bucket =
-            (about.marker != Marker::None).then(|| parameters.duration.start_of(parameters.days.to));
+        let last_bucket = (about.marker != Marker::None).then(|| parameters.duration.start_of(parameters.days.to));
         Ok(Self { about, schema, writer, last_bucket, total: 0, document_count: 0 })
     }
 

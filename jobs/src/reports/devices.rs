@@ -30,7 +30,12 @@ static ABOUT: About = About {
     columns: &[
         Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" },
         Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
-        Column { name: "device", from: "user_agent", kind: ColumnKind::Text, about: "the client's user agent, verbatim" },
+        Column {
+            name: "device",
+            from: "user_agent",
+            kind: ColumnKind::Text,
+            about: "the client's user agent, verbatim",
+        },
         Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
     ],
     marker: Marker::Date,

@@ -39,9 +39,8 @@ impl Report for Subscription {
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
         let totals = task.store.catalog.launch_totals(task.organization, task.parameters.days.to).await?;
-        let columns = [totals.projects, totals.environments, totals.domains].map(|total| -> ArrayRef {
-            Arc::new(Int64Array::from(vec![i64::try_from(total).unwrap_or(i64::MAX)]))
-        });
+        let columns = [totals.projects, totals.environments, totals.domains]
+            .map(|total| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(total).unwrap_or(i64::MAX)])) });
         let row = RecordBatch::try_new(schema(ABOUT.columns), columns.to_vec())?;
         let mut pages = Pages::create(task, &ABOUT)?;
         pages.push(&row)?;

@@ -1,11 +1,11 @@
 //! What the reports' snapshot tests share: a store with a handful of events, and a report's rows as lines of JSON.
 
 use chrono::DateTime;
+use tally_storage::catalog::{LaunchKind, LaunchResource};
 use tally_storage::clock::Clock;
 use tally_storage::events::Commit;
 use tally_storage::events::requests::{CacheState, RequestColumns, RequestEvent, Service};
 use tally_storage::ids::OrganizationUid;
-use tally_storage::catalog::{LaunchKind, LaunchResource};
 use tally_storage::lake::LakeLimits;
 use tally_storage::results::read_page;
 use tally_storage::store::{Store, StoreOptions};
@@ -69,7 +69,9 @@ async fn store(folder: &std::path::Path) -> (Store, OrganizationUid) {
     // Half in a segment, half in the log.
     for half in events().chunks(4) {
         let mut columns = RequestColumns::new();
-        half.iter().for_each(|event| columns.push(event));
+        for event in half {
+            columns.push(event);
+        }
         let mut stage = store.events.stage(&organization);
         stage.push(columns.finish().unwrap()).unwrap();
         store.events.flush(&organization).await.unwrap();
@@ -99,7 +101,12 @@ pub(super) async fn rows_of(name: &str, more: &[(&str, &str)]) -> String {
     pairs.extend(more);
     let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let parameters = parse(report.about().parameters, &pairs).unwrap();
-    let task = Task { store: &store, organization: &organization, parameters: &parameters, progress: &ProgressCell::default() };
+    let task = Task {
+        store: &store,
+        organization: &organization,
+        parameters: &parameters,
+        progress: &ProgressCell::default(),
+    };
     let computed = report.compute(&task).await.unwrap();
     let page = read_page(&store.folder, &computed.written.path, 0).unwrap().unwrap();
     let mut json = Vec::new();

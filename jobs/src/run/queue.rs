@@ -10,7 +10,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apalis::prelude::{BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _, WorkerError};
+use apalis::prelude::{
+    BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _, WorkerError,
+};
 use futures::future::BoxFuture;
 use futures::{SinkExt as _, StreamExt as _};
 use tally_storage::ids::JobId;
@@ -51,7 +53,12 @@ impl JobQueue {
     }
 
     /// Gives each id to `handle`, so many at once, until the worker ends with an error or the future is dropped.
-    pub(super) fn work<F, R>(&self, name: &str, at_once: usize, handle: F) -> BoxFuture<'static, Result<(), WorkerError>>
+    pub(super) fn work<F, R>(
+        &self,
+        name: &str,
+        at_once: usize,
+        handle: F,
+    ) -> BoxFuture<'static, Result<(), WorkerError>>
     where
         F: Fn(JobId) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -64,7 +71,8 @@ impl JobQueue {
         // Never used: ids come through the channel.
         let nowhere = futures::sink::drain().sink_map_err(|never: Infallible| match never {});
         let sink = MemorySink::new(Arc::new(futures::lock::Mutex::new(Box::new(nowhere))));
-        let worker = WorkerBuilder::new(name).backend(MemoryStorage::new_with(sink, tasks.boxed())).concurrency(at_once);
+        let worker =
+            WorkerBuilder::new(name).backend(MemoryStorage::new_with(sink, tasks.boxed())).concurrency(at_once);
         let worker = worker.build(move |id: JobId| {
             let handled = handle(id);
             async move {

@@ -61,13 +61,8 @@ impl Report for Broken {
     }
 }
 
-static REPORTS: [&dyn Report; 5] = [
-    &Broken(&PANICS),
-    &Broken(&HANGS),
-    &Broken(&RECOVERS),
-    &Broken(&NEVER_WORKS),
-    &Healthy,
-];
+static REPORTS: [&dyn Report; 5] =
+    [&Broken(&PANICS), &Broken(&HANGS), &Broken(&RECOVERS), &Broken(&NEVER_WORKS), &Healthy];
 
 /// A report that works.
 #[derive(Debug)]
@@ -109,10 +104,10 @@ impl Fixture {
     }
 
     async fn submit(&self, report: &str) -> JobId {
-        let parameters = crate::parameters::parse(&[], &[
-            ("from".to_owned(), "2024-01-01".to_owned()),
-            ("to".to_owned(), "2024-01-02".to_owned()),
-        ]);
+        let parameters = crate::parameters::parse(
+            &[],
+            &[("from".to_owned(), "2024-01-01".to_owned()), ("to".to_owned(), "2024-01-02".to_owned())],
+        );
         let job = NewJob {
             id: JobId::mint(),
             organization: self.organization.clone(),
@@ -208,12 +203,16 @@ async fn the_upkeep_gives_the_job_of_a_vanished_worker_to_another_and_finds_ids_
     // Another queue: the ids pushed so far are gone.
     let fixture = Fixture { queue: JobQueue::in_process(), ..fixture };
     let worker = fixture.worker(options());
-    let upkeep = Upkeep::start(&fixture.store, &fixture.queue, UpkeepOptions {
-        jobs_every: Duration::from_millis(20),
-        files_every: Duration::from_secs(60),
-        flush_at: FlushAt { bytes: 1 << 20, age: Duration::from_secs(60) },
-        max_attempts: 3,
-    });
+    let upkeep = Upkeep::start(
+        &fixture.store,
+        &fixture.queue,
+        UpkeepOptions {
+            jobs_every: Duration::from_millis(20),
+            files_every: Duration::from_mins(1),
+            flush_at: FlushAt { bytes: 1 << 20, age: Duration::from_mins(1) },
+            max_attempts: 3,
+        },
+    );
     assert_eq!(fixture.until(&lost, JobState::Finished).await.attempts, 2);
     upkeep.shut_down().await;
     worker.shut_down().await;

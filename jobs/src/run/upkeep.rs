@@ -19,7 +19,7 @@ const PUSHED_AT_ONCE: u32 = 10_000;
 const WORKERS_VANISHED: &str = "its workers vanished before it was done, as often as a job is tried.";
 
 /// What is said about the upkeep in the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct UpkeepOptions {
     /// How often jobs are looked at: lost ones are given back, waiting ones pushed again.
     pub jobs_every: Duration,
@@ -44,7 +44,9 @@ impl Upkeep {
     pub fn start(store: &Store, queue: &JobQueue, options: UpkeepOptions) -> Self {
         let upkeep = Self { tasks: TaskTracker::new(), stopping: CancellationToken::new() };
         let (jobs_store, jobs_queue, max_attempts) = (store.clone(), queue.clone(), options.max_attempts);
-        upkeep.every("jobs", options.jobs_every, move || look_at_jobs(jobs_store.clone(), jobs_queue.clone(), max_attempts));
+        upkeep.every("jobs", options.jobs_every, move || {
+            look_at_jobs(jobs_store.clone(), jobs_queue.clone(), max_attempts)
+        });
         let files_store = store.clone();
         upkeep.every("files", options.files_every, move || sweep_files(files_store.clone()));
         upkeep.tasks.spawn(flush(store.clone(), options.flush_at, upkeep.stopping.clone()));
@@ -108,7 +110,10 @@ async fn flush(store: Store, flush_at: FlushAt, stopping: CancellationToken) {
             () = store.events.log_grown(flush_at.age) => {}
         }
         if let Err(error) = store.events.flush_due(flush_at).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the log could not be flushed; it will be tried again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the log could not be flushed; it will be tried again"
+            );
             // A full disk is not helped by trying at once.
             tokio::select! {
                 () = stopping.cancelled() => return,

@@ -52,11 +52,11 @@ impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
             concurrency: 2,
-            time_limit: Duration::from_secs(600),
+            time_limit: Duration::from_mins(10),
             lease: Duration::from_secs(15),
             max_attempts: 3,
             backoff: Duration::from_secs(1),
-            results_kept_for: Duration::from_secs(7 * 24 * 60 * 60),
+            results_kept_for: Duration::from_hours(7 * 24),
             shutdown_grace: Duration::from_secs(10),
             reports: &REPORTS,
         }
@@ -306,8 +306,7 @@ async fn compute(
     let report = reports.iter().find(|report| report.about().name == job.report);
     let report = report.ok_or_else(|| JobError::UnknownReport(job.report.clone()))?;
     let parameters: Parameters = serde_json::from_str(&job.parameters)?;
-    let task =
-        Task { store: &store, organization: &job.organization, parameters: &parameters, progress: &progress };
+    let task = Task { store: &store, organization: &job.organization, parameters: &parameters, progress: &progress };
     report.compute(&task).await
 }
 

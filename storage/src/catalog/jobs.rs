@@ -180,7 +180,6 @@ impl JobResult {
     }
 }
 
-
 impl Catalog {
     /// Accepts a job: once this returns it will end, whatever happens to any process.
     ///
@@ -363,10 +362,12 @@ impl Catalog {
         let now = self.clock.now_ms();
         let sql = "select result_path from jobs where state = 'finished' and expires_at <= $1";
         let paths = sqlx::query_scalar(sql).bind(now).fetch_all(&mut *transaction).await?;
-        sqlx::query("update jobs set state = 'expired', result_path = null where state = 'finished' and expires_at <= $1")
-            .bind(now)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "update jobs set state = 'expired', result_path = null where state = 'finished' and expires_at <= $1",
+        )
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(paths)
     }

@@ -36,17 +36,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Sqlite, Transaction};
 
 pub use self::authtokens::{Access, Authtoken, AuthtokenId, MAX_AUTHTOKENS};
+pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
-pub use self::organizations::Organization;
-pub use self::stacks::Stack;
-pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRole, User};
 pub use self::jobs::{Job, JobCounts, JobResult, JobState, NewJob};
 pub use self::launch::{LaunchKind, LaunchResource, LaunchTotals};
+pub use self::organizations::Organization;
 pub use self::receipts::Idempotency;
-pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub(crate) use self::receipts::{earlier_receipt, insert_receipt};
-pub(crate) use self::segments::{EventSnapshot, IdSource, PublishedSegment, Segment, id_sources, insert_segment, last_commit, number_commit};
+pub(crate) use self::segments::{
+    EventSnapshot, IdSource, PublishedSegment, Segment, id_sources, insert_segment, last_commit, number_commit,
+};
 pub(crate) use self::sources::advance_source;
+pub use self::stacks::Stack;
+pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRole, User};
 use crate::clock::Clock;
 use crate::error::StorageError;
 

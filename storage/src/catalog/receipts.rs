@@ -10,7 +10,7 @@ use crate::events::receipt::Receipt;
 use crate::ids::OrganizationUid;
 
 /// How long a key is remembered.
-const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// What a client says so that a repeated batch is counted once.
 #[derive(Debug, Clone, PartialEq, Eq)]

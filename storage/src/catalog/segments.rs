@@ -58,7 +58,10 @@ pub(crate) async fn number_commit(
 }
 
 /// The number of the organization's last commit of events.
-pub(crate) async fn last_commit(db: &mut SqliteConnection, organization: &OrganizationUid) -> Result<i64, StorageError> {
+pub(crate) async fn last_commit(
+    db: &mut SqliteConnection,
+    organization: &OrganizationUid,
+) -> Result<i64, StorageError> {
     let sql = "select event_commits from organizations where uid = $1";
     let number: Option<i64> = sqlx::query_scalar(sql).bind(organization).fetch_optional(db).await?;
     number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))

@@ -7,6 +7,7 @@
 //! While one transaction is being written the next batches gather; no timer is needed, and a lone batch never waits.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -94,9 +95,9 @@ impl Events {
         batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
         batch.looked_at = looked_at;
         let (answer, answered) = oneshot::channel();
-        let ended = |_| StorageError::Background("the committer has stopped".to_owned());
-        self.commits.send(Pending { batch, details, answer }).await.map_err(|_| ended(()))?;
-        answered.await.map_err(|_| ended(()))?
+        let ended = || StorageError::Background("the committer has stopped".to_owned());
+        self.commits.send(Pending { batch, details, answer }).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
     }
 
     /// Waits until every commit under way has been answered; no further one is taken.
@@ -133,12 +134,7 @@ impl Batch {
     }
 
     /// The batch without the events that the sources hold already.
-    fn without_known(
-        mut self,
-        ids: &IdIndex,
-        folder: &DataFolder,
-        sources: &[IdSource],
-    ) -> Result<Self, StorageError> {
+    fn without_known(mut self, ids: &IdIndex, folder: &DataFolder, sources: &[IdSource]) -> Result<Self, StorageError> {
         if sources.is_empty() {
             return Ok(self);
         }
@@ -149,7 +145,7 @@ impl Batch {
             self.rows = (rows.num_rows() > 0).then_some(rows);
         }
         let mut kept = Vec::with_capacity(self.segments.len());
-        for staged in std::mem::take(&mut self.segments) {
+        for staged in mem::take(&mut self.segments) {
             let (staged, repeats) = segment_without_known(staged, ids, folder, sources)?;
             self.duplicates += repeats;
             kept.extend(staged);
@@ -233,7 +229,7 @@ impl Committer {
 
     /// Commits what comes in until it is told to close, and then what had come in by then.
     pub(super) async fn run(self, mut waiting: mpsc::Receiver<Pending>, closing: CancellationToken) {
-        let mut batches = Vec::with_capacity(GROUP);
+        let mut batches = Vec::new();
         loop {
             tokio::select! {
                 biased;
@@ -242,7 +238,7 @@ impl Committer {
                     if received == 0 {
                         return;
                     }
-                    self.commit_all(batches.drain(..).collect()).await;
+                    self.commit_all(mem::take(&mut batches)).await;
                 }
             }
         }
@@ -258,7 +254,11 @@ impl Committer {
                 answers.push(answer);
                 let mut savepoint = sqlx::Acquire::begin(&mut *transaction).await?;
                 let outcome = self.write(&mut savepoint, batch, details, &mut group).await;
-                if outcome.is_ok() { savepoint.commit().await? } else { savepoint.rollback().await? }
+                if outcome.is_ok() {
+                    savepoint.commit().await?
+                } else {
+                    savepoint.rollback().await?
+                }
                 outcomes.push(outcome);
             }
             let logged_bytes = self.write_log(&mut transaction, &group).await?;
@@ -290,10 +290,10 @@ impl Committer {
         group: &mut Group,
     ) -> Result<Receipt, StorageError> {
         let organization = batch.organization.clone();
-        if let Some(idempotency) = &details.idempotency {
-            if let Some(receipt) = earlier_receipt(db, &organization, idempotency).await? {
-                return Ok(receipt);
-            }
+        if let Some(idempotency) = &details.idempotency
+            && let Some(receipt) = earlier_receipt(db, &organization, idempotency).await?
+        {
+            return Ok(receipt);
         }
         let batch = self.without_newly_known(db, batch, group).await?;
         let number = number_commit(db, &organization).await?;

@@ -40,13 +40,14 @@ pub(crate) fn without_repeats(events: &RecordBatch, known: &DayIds) -> Result<(R
     let ids = segment::ids(events)?;
     let times = segment::times(events)?.values();
     let mut seen: HashSet<(i64, &str)> = HashSet::new();
-    let keep = BooleanArray::from_iter((0..events.num_rows()).map(|row| {
+    let keep = (0..events.num_rows()).map(|row| {
         let id = ids.is_valid(row).then(|| ids.value(row));
         Some(id.is_none_or(|id| {
             let day = day_of(times[row]);
             !known.get(&day).is_some_and(|known| known.contains(id)) && seen.insert((day, id))
         }))
-    }));
+    });
+    let keep: BooleanArray = keep.collect();
     let repeats = keep.false_count() as u64;
     if repeats == 0 {
         return Ok((events.clone(), 0));

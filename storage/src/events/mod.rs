@@ -30,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::commit::Commit;
-pub use self::flush::FlushAt;
-pub use self::stage::Stage;
 use self::commit::Pending;
 use self::duplicates::IdIndex;
+pub use self::flush::FlushAt;
+pub use self::stage::Stage;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::StorageError;

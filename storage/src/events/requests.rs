@@ -9,7 +9,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::builder::{Float64Builder, Int64Builder, StringViewBuilder, TimestampMillisecondBuilder, UInt16Builder};
+use arrow::array::builder::{
+    Float64Builder, Int64Builder, StringViewBuilder, TimestampMillisecondBuilder, UInt16Builder,
+};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -45,16 +47,8 @@ pub enum Service {
 
 impl Service {
     /// Every service, in the order that the contract lists them.
-    pub const ALL: [Self; 8] = [
-        Self::Cma,
-        Self::Ui,
-        Self::Cdn,
-        Self::Graphql,
-        Self::Images,
-        Self::Assets,
-        Self::Automations,
-        Self::Launch,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Cma, Self::Ui, Self::Cdn, Self::Graphql, Self::Images, Self::Assets, Self::Automations, Self::Launch];
 
     /// The name on the wire.
     #[must_use]

@@ -78,7 +78,8 @@ impl EventTable {
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let table = TableSchema::builder(requests::schema()).with_table_partition_cols(vec![Arc::clone(&self.date)]).build();
+        let table =
+            TableSchema::builder(requests::schema()).with_table_partition_cols(vec![Arc::clone(&self.date)]).build();
         let mut source = ParquetSource::new(table);
         if let Some(filter) = conjunction(filters.to_vec()) {
             let schema = self.schema.as_ref().clone().to_dfschema()?;

@@ -43,7 +43,11 @@ pub struct PageWriter {
 
 impl std::fmt::Debug for PageWriter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("PageWriter").field("path", &self.path).field("pages", &self.page_count).finish_non_exhaustive()
+        formatter
+            .debug_struct("PageWriter")
+            .field("path", &self.path)
+            .field("pages", &self.page_count)
+            .finish_non_exhaustive()
     }
 }
 
