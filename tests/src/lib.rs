@@ -1,0 +1,1 @@
+//! Black-box tests of Tally; they are in `tests/`, this library is empty.

@@ -1,0 +1,141 @@
+//! A client that takes every answer as it comes, and an answer that a test can read to the byte.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::{Method, Request};
+
+/// Far over what anything in these tests takes, on a slow and busy machine too.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is there, without ever waiting for longer than it takes by much.
+///
+/// # Panics
+/// When it is not there before the deadline; `what` says what was waited for.
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    agent: Agent,
+    base: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn new(base: String) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .timeout_global(Some(DEADLINE));
+        Self { agent: config.build().new_agent(), base }
+    }
+
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, None)
+    }
+
+    /// Sends a request and takes whatever comes back.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same, where the server may be gone.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap());
+        request = request.uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = match body {
+            Some(body) => self.agent.run(request.body(body).unwrap())?,
+            None => self.agent.run(request.body(()).unwrap())?,
+        };
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+        Ok(Answer { status: response.status().as_u16(), headers, body })
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "`{name}` is given twice");
+        value
+    }
+
+    /// A header that is a number.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        let value = self.header(name).unwrap_or_else(|| panic!("no `{name}` in {self:?}"));
+        value.parse().unwrap_or_else(|_| panic!("`{name}` is `{value}`"))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.shown()))
+    }
+
+    /// The answer of a request that must not be refused.
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.status, 200, "{}", self.shown());
+        self
+    }
+
+    /// Status, headers and body, without the date and with the request's id left out.
+    pub(crate) fn shown(&self) -> String {
+        let mut headers: Vec<String> = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| match name.as_str() {
+                "date" => None,
+                "x-request-id" => Some("x-request-id: <id>".to_owned()),
+                name => Some(format!("{name}: {value}")),
+            })
+            .collect();
+        headers.sort();
+        let body = String::from_utf8_lossy(&self.body);
+        let body = self.header("x-request-id").map_or_else(|| body.to_string(), |id| body.replace(id, "<id>"));
+        format!("{}\n{}\n\n{body}\n", self.status, headers.join("\n"))
+    }
+}
+
+/// A query string, with everything percent-encoded that is no letter or digit.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn encoded(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+    let bytes = text.bytes();
+    bytes.map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

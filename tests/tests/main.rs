@@ -1,0 +1,44 @@
+//! Black-box tests: the server as `tally serve` runs it, asked over HTTP as its clients ask it.
+//!
+//! | file | |
+//! |---|---|
+//! | `server.rs`, `tenant.rs`, `http.rs`, `program.rs` | a server in this process or as a process of its own, and its clients |
+//! | `events.rs`, `generated.rs`, `reference.rs` | events, and every report computed a second way |
+//! | `reports.rs`, `report_laws.rs`, `contract.rs` | what reports say |
+//! | `refusals.rs`, `faults.rs` | every refusal of the contract, to the byte |
+//! | `retrieve.rs`, `sessions.rs`, `rate_limits.rs`, `operations.rs` | the rest of the API |
+//! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs`, `log_file.rs` | events in |
+//! | `crashes.rs`, `restarts.rs` | what is left after a process ends |
+//! | `crate_arrows.rs` | which crate may know which |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod contract;
+mod crashes;
+mod crate_arrows;
+mod event_ids;
+mod events;
+mod faults;
+mod generated;
+mod http;
+mod idempotency;
+mod ingest;
+mod ingest_limits;
+mod launch;
+mod log_file;
+mod operations;
+mod program;
+mod rate_limits;
+mod reference;
+mod refusals;
+mod report_laws;
+mod reports;
+mod restarts;
+mod retrieve;
+mod server;
+mod sessions;
+mod tenant;

@@ -1,0 +1,110 @@
+//! Laws: how events came in changes no byte of any report.
+
+use proptest::prelude::*;
+
+use crate::events::Event;
+use crate::generated::event;
+use crate::server::TestServer;
+use crate::tenant::{ALL_SERVICES, Tenant};
+
+const FROM: &str = "2024-02-26";
+const TO: &str = "2024-03-03";
+const DAYS: u64 = 7;
+
+/// What happens to an organization's events on their way in.
+#[derive(Debug, Clone)]
+struct Way {
+    /// The order in which they are sent.
+    order: Vec<usize>,
+    /// How many are in a batch, again and again.
+    batches: Vec<usize>,
+    /// What happens after each batch, again and again.
+    then: Vec<Then>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Nothing,
+    Flush,
+    Restart,
+    /// The batch comes a second time.
+    Again,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec(event(FROM.parse().unwrap(), DAYS), 1..120).prop_map(|events| {
+        // With an id each, so that a batch may come again.
+        let named = events.into_iter().enumerate().map(|(at, event)| Event { id: Some(format!("id {at}")), ..event });
+        named.collect()
+    })
+}
+
+fn ways(count: usize) -> impl Strategy<Value = Way> {
+    let then = prop_oneof![
+        4 => Just(Then::Nothing),
+        4 => Just(Then::Flush),
+        1 => Just(Then::Restart),
+        2 => Just(Then::Again),
+    ];
+    (
+        Just((0..count).collect::<Vec<_>>()).prop_shuffle(),
+        prop::collection::vec(1..40_usize, 1..5),
+        prop::collection::vec(then, 1..6),
+    )
+        .prop_map(|(order, batches, then)| Way { order, batches, then })
+}
+
+fn take_in(server: &mut TestServer, tenant: &Tenant, events: &[Event], way: &Way) {
+    let mut order = way.order.as_slice();
+    for (size, then) in way.batches.iter().cycle().zip(way.then.iter().cycle()) {
+        let (now, later) = order.split_at((*size).min(order.len()));
+        let batch: Vec<Event> = now.iter().map(|at| events[*at].clone()).collect();
+        tenant.take_in_events(&server.client, &batch);
+        match then {
+            Then::Nothing => {}
+            Then::Flush => assert!(server.flush(tenant) > 0),
+            Then::Restart => server.restart(),
+            Then::Again => {
+                let receipt = tenant.take_in(&server.client, &crate::events::lines(&batch, &tenant.stacks));
+                assert_eq!(receipt["duplicates"], batch.len(), "{receipt}");
+            }
+        }
+        order = later;
+        if order.is_empty() {
+            return;
+        }
+    }
+}
+
+fn all_reports(server: &TestServer, tenant: &Tenant) -> Vec<Vec<String>> {
+    let range = [("from", FROM), ("to", TO), ("services", ALL_SERVICES)];
+    let with = |report: &str, more: &[(&str, &str)]| {
+        tenant.report(&server.client, report, &[&range, more].concat()).texts(tenant)
+    };
+    vec![
+        with("devices", &[("limit", "40")]),
+        with("hit-miss-ratio", &[("duration", "day")]),
+        with("http-statuses", &[("duration", "week"), ("apiKey", &tenant.stacks[0])]),
+        with("sdk", &[("duration", "month"), ("includeCount", "true"), ("orderBy", "1")]),
+        with("url", &[("includeTotalCount", "true"), ("skip", "2"), ("limit", "9")]),
+        with("usage", &[]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 40, failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn order_batches_flushes_repeats_and_restarts_change_no_byte_of_any_report(
+        (events, way) in events().prop_flat_map(|events| { let ways = ways(events.len()); (Just(events), ways) }),
+    ) {
+        let mut server = TestServer::start();
+        let (plain, other) = (server.tenant(), server.tenant());
+        plain.take_in_events(&server.client, &events);
+        let expected = all_reports(&server, &plain);
+        take_in(&mut server, &other, &events, &way);
+        prop_assert_eq!(&all_reports(&server, &other), &expected);
+        server.flush(&plain);
+        server.restart();
+        prop_assert_eq!(&all_reports(&server, &plain), &expected);
+    }
+}
