@@ -19,7 +19,7 @@ use tally_storage::ids::OrganizationUid;
 use crate::error::ApiError;
 
 /// Within one second nothing refills.
-const NEVER: Duration = Duration::from_hours(24);
+const REFILLED_AFTER: Duration = Duration::from_hours(24);
 
 /// How many requests a second are answered.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,8 @@ impl<K: Hash + Eq + Clone> Windows<K> {
 }
 
 fn limiter(limit: NonZeroU32) -> Limiter {
-    let quota = Quota::with_period(NEVER).unwrap_or_else(|| Quota::per_hour(limit)).allow_burst(limit);
+    let period = REFILLED_AFTER / limit.get();
+    let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_hour(limit)).allow_burst(limit);
     DefaultDirectRateLimiter::direct(quota).with_middleware()
 }
 
@@ -144,5 +145,7 @@ mod tests {
         assert!(!limiters.count_organization(&first, None).exceeded);
         assert!(limiters.count_organization(&first, None).exceeded);
         assert_eq!(limiters.count_organization(&second, NonZeroU32::new(5)).remaining, 4);
+        let third = OrganizationUid::mint();
+        assert_eq!(limiters.count_organization(&third, Some(NonZeroU32::MAX)).remaining, u32::MAX - 1);
     }
 }

@@ -12,7 +12,7 @@ use tally_api::{Metrics, Parts, Readiness, Server, ServerHandle};
 use tally_jobs::run::{JobQueue, Upkeep, Worker};
 use tally_storage::clock::Clock;
 use tally_storage::store::Store;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 
@@ -26,7 +26,8 @@ pub struct Running {
     worker: Worker,
     upkeep: Upkeep,
     http: ServerHandle,
-    answering: JoinHandle<io::Result<()>>,
+    /// The one task that answers; here so that it ends with the server, however that ends.
+    answering: JoinSet<io::Result<()>>,
 }
 
 /// Starts it on the current Tokio runtime. It answers when this returns.
@@ -54,7 +55,9 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let (address, http) = (server.address(), server.handle());
     let upkeep = Upkeep::start(&store, &queue, config.upkeep());
     tracing::info!(%address, data_dir = %folder, "listening");
-    Ok(Running { address, store, worker, upkeep, http, answering: tokio::spawn(server.run()) })
+    let mut answering = JoinSet::new();
+    answering.spawn(server.run());
+    Ok(Running { address, store, worker, upkeep, http, answering })
 }
 
 impl Running {
@@ -63,8 +66,8 @@ impl Running {
     /// # Errors
     /// What was wrong.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        let ended = (&mut self.answering).await.context("the HTTP server ended early")?;
-        ended.context("the HTTP server failed")
+        let Some(ended) = self.answering.join_next().await else { return Ok(()) };
+        ended.context("the HTTP server ended early")?.context("the HTTP server failed")
     }
 
     /// Stops accepting, lets requests and jobs under way end within their grace, and closes the store.

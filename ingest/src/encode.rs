@@ -1,5 +1,6 @@
 //! Events as Tally's own lines again, to send them on to another Tally: what [`crate::formats::Ndjson`] reads.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringViewArray};
@@ -7,6 +8,9 @@ use arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int64Type, TimestampMill
 use serde::Serialize;
 
 use crate::raw::Field;
+
+/// Fast: the network is seldom so slow that a higher level would pay.
+const ZSTD_LEVEL: i32 = 1;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -35,17 +39,55 @@ struct Line<'a> {
     id: Option<&'a str>,
 }
 
-/// Writes each event of a batch as one line.
-///
-/// # Errors
-/// Whatever `to` fails with.
-pub fn write_ndjson(batch: &RecordBatch, to: &mut impl Write) -> io::Result<()> {
-    let columns = Columns::of(batch)?;
-    for row in 0..batch.num_rows() {
-        serde_json::to_writer(&mut *to, &columns.line(row)).map_err(io::Error::from)?;
-        to.write_all(b"\n")?;
+/// A body of lines, compressed with zstd while it grows.
+pub struct LinesBody {
+    encoder: zstd::Encoder<'static, Vec<u8>>,
+    max_line_bytes: usize,
+    line: Vec<u8>,
+}
+
+impl fmt::Debug for LinesBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LinesBody").field("max_line_bytes", &self.max_line_bytes).finish_non_exhaustive()
     }
-    Ok(())
+}
+
+impl LinesBody {
+    /// No lines yet. The receiver takes lines of at most `max_line_bytes`.
+    ///
+    /// # Errors
+    /// There is no memory for the compression.
+    pub fn new(max_line_bytes: usize) -> io::Result<Self> {
+        Ok(Self { encoder: zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?, max_line_bytes, line: Vec::new() })
+    }
+
+    /// Appends a line for each event. True for each that was appended, false for one whose line would be too long.
+    ///
+    /// # Errors
+    /// The batch is none of requests.
+    pub fn push(&mut self, batch: &RecordBatch) -> io::Result<Vec<bool>> {
+        let columns = Columns::of(batch)?;
+        let mut pushed = Vec::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            self.line.clear();
+            serde_json::to_writer(&mut self.line, &columns.line(row))?;
+            let fits = self.line.len() <= self.max_line_bytes;
+            if fits {
+                self.line.push(b'\n');
+                self.encoder.write_all(&self.line)?;
+            }
+            pushed.push(fits);
+        }
+        Ok(pushed)
+    }
+
+    /// The compressed lines.
+    ///
+    /// # Errors
+    /// The compression fails.
+    pub fn finish(self) -> io::Result<Vec<u8>> {
+        self.encoder.finish()
+    }
 }
 
 struct Columns<'a> {
@@ -153,10 +195,20 @@ mod tests {
         let full = r#"{"ts":1431857103250,"url":"/\"\u0001é","status":200,"service":"cma","api_key":"k","method":"PUT","bytes":12,"cache":"stale","user_agent":"u","sdk":"a/1","duration_ms":1.5,"project_uid":"p","environment_uid":"e","domain":"d","id":"i"}"#;
         let bare = r#"{"ts":1431857103250,"url":"/","status":404}"#;
         let events = batch(&format!("{full}\n{bare}\n"));
-        let mut text = Vec::new();
-        write_ndjson(&events, &mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
+        let mut body = LinesBody::new(4096).unwrap();
+        assert_eq!(body.push(&events).unwrap(), [true, true]);
+        let text = String::from_utf8(zstd::decode_all(body.finish().unwrap().as_slice()).unwrap()).unwrap();
         insta::assert_snapshot!(text);
         assert_eq!(batch(&text), events);
+    }
+
+    #[test]
+    fn a_line_that_the_receiver_would_not_take_is_left_out() {
+        let long = format!(r#"{{"ts":1431857103250,"url":"/{}","status":200}}"#, "x".repeat(200));
+        let events = batch(&format!("{long}\n{}\n", r#"{"ts":1431857103250,"url":"/","status":404}"#));
+        let mut body = LinesBody::new(200).unwrap();
+        assert_eq!(body.push(&events).unwrap(), [false, true]);
+        let text = zstd::decode_all(body.finish().unwrap().as_slice()).unwrap();
+        assert_eq!(text.split(|byte| *byte == b'\n').count(), 2);
     }
 }

@@ -19,7 +19,7 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Wire(max) => write!(formatter, "the body is over {max} bytes (`ingest.max_body_bytes`)"),
+            Self::Wire(max) => write!(formatter, "the body is over {max} bytes (`ingest.max_wire_bytes`)"),
             Self::Decompressed(max) => {
                 write!(formatter, "the decompressed body is over {max} bytes (`ingest.max_decompressed_bytes`)")
             }
@@ -88,7 +88,8 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 /// SHA-256 in lower-case hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -1,5 +1,8 @@
 //! What can go wrong in storage.
 
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
 use crate::catalog::Email;
 use crate::ids::{OrganizationUid, UserUid};
 

@@ -1,5 +1,7 @@
 //! `POST /ingest/v1/requests`: a body of events, streamed into a batch, committed, and answered with its receipt.
 
+use std::time::Duration;
+
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, Responder};
@@ -14,6 +16,7 @@ use tally_storage::catalog::Idempotency;
 use tally_storage::events::receipt::Receipt;
 use tally_storage::events::{Commit, Stage};
 use tally_storage::ids::OrganizationUid;
+use tokio::time::timeout;
 
 use super::idempotency::{HeldKey, key_of};
 use crate::access::{IngestAccess, header};
@@ -23,6 +26,9 @@ use crate::state::AppState;
 
 /// A client that is told no while it still sends may miss the answer: so much more is read, and dropped.
 const DRAINED_BYTES: usize = 16 << 20;
+
+/// How long a client may send nothing in the middle of a body.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
 /// Takes events in. The answer is sent after the commit: what it calls accepted is on the disk and counted.
 pub(crate) async fn ingest_requests(
@@ -93,10 +99,17 @@ async fn read(
 /// Hands the body over, chunk by chunk. A body that breaks off, or a parser that has given up, ends it early: the
 /// parser knows in either case, and says what is wrong.
 async fn forward(payload: &mut Payload, sender: BodySender) {
-    while let Some(chunk) = payload.next().await {
-        let Ok(chunk) = chunk else { return };
-        if sender.send(chunk).await.is_err() {
-            return;
+    loop {
+        // A client that stops sending without going away must not hold its place for ever.
+        let Ok(chunk) = timeout(LONGEST_SILENCE, payload.next()).await else { return };
+        match chunk {
+            Some(Ok(chunk)) => {
+                if sender.send(chunk).await.is_err() {
+                    return;
+                }
+            }
+            Some(Err(_)) => return,
+            None => break,
         }
     }
     if sender.finish().await.is_err() {
@@ -106,7 +119,7 @@ async fn forward(payload: &mut Payload, sender: BodySender) {
 
 async fn drain(payload: &mut Payload) {
     let mut drained = 0;
-    while let Some(Ok(chunk)) = payload.next().await {
+    while let Ok(Some(Ok(chunk))) = timeout(LONGEST_SILENCE, payload.next()).await {
         drained += chunk.len();
         if drained > DRAINED_BYTES {
             return;

@@ -3,6 +3,7 @@
 //! The command line is made from the registry of reports: one subcommand for each, with the parameters that it takes.
 //! Their values are checked by the server, which names every fault at once.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -18,26 +19,31 @@ use tally_storage::ids::OrganizationUid;
 use crate::report::{Client, DEFAULT_SERVER, Format, ReportRequest, fetch};
 use crate::whole_file::write_whole;
 
+const AUTHTOKEN: &str = "An authtoken of an owner or admin of the organization, as `tally token create` makes one; \
+                         better given as a variable, where other users do not see it";
+
 /// A report, its parameters, and where its rows go.
-#[derive(Debug)]
 pub struct ReportCommand {
     request: ReportRequest,
     server: String,
+    authtoken: String,
     format: Format,
     output: Option<PathBuf>,
+}
+
+impl fmt::Debug for ReportCommand {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ReportCommand").field("request", &self.request).finish_non_exhaustive()
+    }
 }
 
 impl ReportCommand {
     /// Fetches the report.
     ///
     /// # Errors
-    /// When there is no authtoken, the server cannot be reached or refuses, the job fails, or the rows cannot be
-    /// written; then there is no file.
-    pub fn run(&self, authtoken: Option<String>) -> anyhow::Result<()> {
-        let authtoken = authtoken.context(
-            "the variable `TALLY_AUTHTOKEN` is not set: expected an authtoken, as `tally token create` makes one",
-        )?;
-        let client = Client::new(&self.server, authtoken)?;
+    /// When the server cannot be reached or refuses, the job fails, or the rows cannot be written; then there is no file.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let client = Client::new(&self.server, self.authtoken.clone())?;
         let Some(path) = &self.output else {
             return fetch(&client, &self.request, self.format, io::BufWriter::new(io::stdout().lock())).or_else(unread);
         };
@@ -90,6 +96,7 @@ impl FromArgMatches for ReportCommand {
         Ok(Self {
             request: ReportRequest { about, organization, pairs },
             server: text("server").unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
+            authtoken: text("authtoken").ok_or_else(missing)?,
             format: matches.get_one("format").copied().unwrap_or(Format::Table),
             output: matches.get_one("output").cloned(),
         })
@@ -119,7 +126,7 @@ fn subcommand(about: &'static About) -> Command {
                 .required(true)
                 .value_parser(value_parser!(NaiveDate)),
         )
-        .args(required.chain(optional).map(parameter))
+        .args(required.chain(optional).copied().map(parameter))
         .arg(value("server", "URL", "The server to ask").env("TALLY_URL").default_value(DEFAULT_SERVER))
         .arg(
             value("format", "FORMAT", "The form of the rows")
@@ -136,7 +143,7 @@ fn value(name: &'static str, placeholder: &'static str, help: impl Into<clap::bu
     Arg::new(name).long(name).value_name(placeholder).help(help)
 }
 
-fn parameter(accepted: &Accepted) -> Arg {
+fn parameter(accepted: Accepted) -> Arg {
     let parameter = accepted.parameter;
     let names = || Service::ALL.map(Service::as_str).join(",");
     let (values, default) = match parameter {
@@ -179,8 +186,7 @@ fn after_help(about: &About) -> String {
         format!(" --{} {example}", option(accepted.parameter))
     });
     format!(
-        "Columns:\n{}\n\nThe variable `TALLY_AUTHTOKEN` holds the authtoken of an owner or admin of the organization.\n\n\
-         Example:\n  tally report {} --org blt0123456789abcdef \\\n    --from 2026-03-01 --to 2026-03-31{} \\\n    \
+        "Columns:\n{}\n\nExample:\n  tally report {} --org blt0123456789abcdef \\\n    --from 2026-03-01 --to 2026-03-31{} \\\n    \
          --format csv --output {}.csv",
         columns.collect::<Vec<_>>().join("\n"),
         about.name,
@@ -204,7 +210,7 @@ mod tests {
     const DAYS: &str = "--org blt0123456789abcdef --from 2026-03-01 --to 2026-03-31";
 
     fn parsed(line: &str) -> Result<ReportCommand, String> {
-        let words = ["report"].into_iter().chain(line.split_whitespace());
+        let words = ["report"].into_iter().chain(line.split_whitespace()).chain(["--authtoken", "secret"]);
         Cli::try_parse_from(words).map(|cli| cli.report).map_err(|error| error.to_string())
     }
 
@@ -235,6 +241,7 @@ mod tests {
         let error = parsed(&format!("http-statuses {DAYS}")).unwrap_err();
         assert!(error.contains("--services <VALUE>") && error.contains("--duration <VALUE>"), "{error}");
         assert!(parsed("nothing").is_err());
+        assert!(!format!("{:?}", parsed(&format!("usage {DAYS}")).unwrap()).contains("secret"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tally_storage::store::StoreOptions;
 use super::Config;
 
 /// How often files that nothing names are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 impl Config {
     /// What the store is told.

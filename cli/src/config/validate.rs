@@ -1,11 +1,19 @@
 //! Values that make no sense, alone or together.
 
+use std::ops::RangeInclusive;
+
 use tracing_subscriber::EnvFilter;
 
 use super::Config;
 
 /// Reports below this cannot even sort a page.
-const LEAST_REPORT_MEMORY_BYTES: usize = 16 << 20;
+const LEAST_REPORT_MEMORY_BYTES: u64 = 16 << 20;
+
+/// Ten years, which is as good as for ever and can still be added to any date.
+const MOST_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// Of threads, and of bodies that are read at once, which have one each.
+const MOST_CONCURRENT: u64 = 10_000;
 
 /// What is wrong with one setting, or with two of them together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,44 +30,47 @@ impl Config {
     /// # Errors
     /// All faults, in the order of the settings.
     pub fn validate(&self) -> Result<(), Vec<Fault>> {
-        let alone = self.too_small().into_iter().chain(self.unreadable());
+        let alone = self.out_of_range().into_iter().chain(self.unreadable());
         let faults: Vec<Fault> = alone.chain(self.contradictions()).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
-    fn too_small(&self) -> Vec<Fault> {
-        let (ingest, jobs) = (&self.ingest, &self.jobs);
-        let counts = [
-            ("server.request_timeout_seconds", self.server.request_timeout_seconds),
-            ("ingest.max_wire_bytes", ingest.max_wire_bytes),
-            ("ingest.max_decompressed_bytes", ingest.max_decompressed_bytes),
-            ("ingest.max_line_bytes", ingest.max_line_bytes as u64),
-            ("ingest.max_concurrent", ingest.max_concurrent as u64),
-            ("ingest.max_backlog_bytes", ingest.max_backlog_bytes),
-            ("ingest.flush_after_seconds", ingest.flush_after_seconds),
-            ("ingest.flush_bytes", ingest.flush_bytes),
-            ("jobs.time_limit_seconds", jobs.time_limit_seconds),
-            ("jobs.lease_seconds", jobs.lease_seconds),
-            ("jobs.max_attempts", u64::from(jobs.max_attempts)),
-            ("jobs.upkeep_seconds", jobs.upkeep_seconds),
-            ("results.kept_hours", self.results.kept_hours),
-            ("rate_limit.requests_per_second", u64::from(self.rate_limit.requests_per_second)),
-            ("rate_limit.anonymous_requests_per_second", u64::from(self.rate_limit.anonymous_requests_per_second)),
+    fn out_of_range(&self) -> Vec<Fault> {
+        let (server, ingest, jobs, results) = (&self.server, &self.ingest, &self.jobs, &self.results);
+        let (count, seconds) = (1..=u64::MAX, 1..=MOST_SECONDS);
+        let ranges = [
+            ("server.workers", server.workers as u64, 0..=MOST_CONCURRENT),
+            ("server.request_timeout_seconds", server.request_timeout_seconds, seconds.clone()),
+            ("ingest.max_wire_bytes", ingest.max_wire_bytes, count.clone()),
+            ("ingest.max_decompressed_bytes", ingest.max_decompressed_bytes, count.clone()),
+            ("ingest.max_line_bytes", ingest.max_line_bytes as u64, count.clone()),
+            ("ingest.max_concurrent", ingest.max_concurrent as u64, 1..=MOST_CONCURRENT),
+            ("ingest.max_backlog_bytes", ingest.max_backlog_bytes, count.clone()),
+            ("ingest.flush_after_seconds", ingest.flush_after_seconds, seconds.clone()),
+            ("ingest.flush_bytes", ingest.flush_bytes, count.clone()),
+            ("jobs.concurrency", jobs.concurrency as u64, 0..=MOST_CONCURRENT),
+            ("jobs.time_limit_seconds", jobs.time_limit_seconds, seconds.clone()),
+            ("jobs.lease_seconds", jobs.lease_seconds, seconds.clone()),
+            ("jobs.max_attempts", u64::from(jobs.max_attempts), count.clone()),
+            ("jobs.backoff_ms", jobs.backoff_ms, 0..=MOST_SECONDS * 1000),
+            ("jobs.upkeep_seconds", jobs.upkeep_seconds, seconds.clone()),
+            ("jobs.shutdown_grace_seconds", jobs.shutdown_grace_seconds, 0..=MOST_SECONDS),
+            ("results.kept_hours", results.kept_hours, 1..=MOST_SECONDS / 3600),
+            ("reports.memory_bytes", self.reports.memory_bytes as u64, LEAST_REPORT_MEMORY_BYTES..=u64::MAX),
+            ("rate_limit.requests_per_second", u64::from(self.rate_limit.requests_per_second), count.clone()),
+            (
+                "rate_limit.anonymous_requests_per_second",
+                u64::from(self.rate_limit.anonymous_requests_per_second),
+                count,
+            ),
         ];
-        let zeros = counts.into_iter().filter(|(_, count)| *count == 0);
-        zeros.map(|(setting, _)| alone(setting, format!("`{setting}` is `0`: expected at least 1"))).collect()
+        ranges.into_iter().filter_map(|(setting, value, range)| outside(setting, value, &range)).collect()
     }
 
     fn unreadable(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.data_dir.as_os_str().is_empty() {
             faults.push(alone("data_dir", "`data_dir` is empty: expected the name of a folder".to_owned()));
-        }
-        let memory = self.reports.memory_bytes;
-        if memory < LEAST_REPORT_MEMORY_BYTES {
-            let sentence =
-                format!("`reports.memory_bytes` is `{memory}`: expected at least {LEAST_REPORT_MEMORY_BYTES}");
-            faults.push(alone("reports.memory_bytes", sentence));
         }
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             let level = &self.log.level;
@@ -90,6 +101,12 @@ impl Config {
 
 fn alone(setting: &'static str, sentence: String) -> Fault {
     Fault { settings: vec![setting], sentence }
+}
+
+fn outside(setting: &'static str, value: u64, range: &RangeInclusive<u64>) -> Option<Fault> {
+    let (least, most) = (range.start(), range.end());
+    let bound = if value < *least { format!("at least {least}") } else { format!("at most {most}") };
+    (!range.contains(&value)).then(|| alone(setting, format!("`{setting}` is `{value}`: expected {bound}")))
 }
 
 /// The fault where the first is larger than the second.
@@ -130,17 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_where_nothing_could_happen_is_refused() {
+    fn what_nothing_could_be_done_with_is_refused() {
         let said = sentences(|config| config.jobs.max_attempts = 0);
         assert_eq!(said, ["`jobs.max_attempts` is `0`: expected at least 1"]);
+        let said = sentences(|config| config.results.kept_hours = u64::MAX);
+        assert_eq!(said, ["`results.kept_hours` is `18446744073709551615`: expected at most 87600"]);
         assert!(sentences(|config| (config.jobs.backoff_ms, config.server.workers) = (0, 0)).is_empty());
     }
 
     #[test]
     fn every_fault_is_named_at_once() {
         let said = sentences(|config| {
-            config.data_dir = "".into();
             config.reports.memory_bytes = 1;
+            config.data_dir = "".into();
             config.log.level = "info,=,".to_owned();
         });
         assert_eq!(said.len(), 3, "{said:?}");

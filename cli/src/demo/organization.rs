@@ -121,15 +121,11 @@ async fn owner(catalog: &Catalog, password: &Password) -> anyhow::Result<(Organi
     };
     catalog.set_password(&user.uid, password).await?;
     let memberships = catalog.organizations_of(&user.uid).await?;
-    let demo = memberships.into_iter().find(|it| it.name == NAME && it.role == Role::Owner);
-    let organization = match demo {
-        Some(membership) => membership.organization,
-        None => {
-            let organization = catalog.create_organization(NAME).await?;
-            catalog.add_member(&organization, &user.uid, Role::Owner).await?;
-            organization
-        }
-    };
+    if let Some(demo) = memberships.into_iter().find(|it| it.name == NAME && it.role == Role::Owner) {
+        return Ok((demo.organization, user.uid));
+    }
+    let organization = catalog.create_organization(NAME).await?;
+    catalog.add_member(&organization, &user.uid, Role::Owner).await?;
     Ok((organization, user.uid))
 }
 

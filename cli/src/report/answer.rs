@@ -37,7 +37,7 @@ pub(super) struct Page {
     pub(super) meta: Value,
     /// How many pages there are; said by a header.
     #[serde(skip)]
-    pub(super) page_count: u64,
+    pub(super) of: u64,
 }
 
 /// The body of *Job active*.

@@ -22,7 +22,7 @@ pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 /// A page has at most 900 rows; a body beyond this is none of ours.
 const MAX_BODY_BYTES: u64 = 256 << 20;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Failures in a row after which a request is given up, and the pause after the first of them, which doubles.
 const MAX_FAILURES: u32 = 7;
@@ -90,7 +90,7 @@ impl Client {
             let progress = answer.json::<Active>()?.progress;
             return Ok(Retrieved::Active { progress, retry_after: answer.retry_after() });
         };
-        Ok(Retrieved::Page(Page { page_count, ..answer.json()? }))
+        Ok(Retrieved::Page(Page { of: page_count, ..answer.json()? }))
     }
 
     /// The answer to a request that was understood; what passes by itself is waited for.

@@ -40,8 +40,8 @@ pub fn fetch(client: &Client, request: &ReportRequest, format: Format, out: impl
     let mut rows = RowWriter::new(format, request.about, out)?;
     let bar = share_bar(&format!("reading {}", request.about.title));
     rows.page(&first)?;
-    for page in 1..first.page_count {
-        bar.set_position(1000 * page / first.page_count);
+    for page in 1..first.of {
+        bar.set_position(1000 * page / first.of);
         rows.page(&page_of(client, request, &job, page)?)?;
     }
     bar.finish_and_clear();

@@ -10,7 +10,7 @@ use tally_storage::events::receipt::{LineError, MAX_RECEIPT_ERRORS};
 use super::position::Place;
 use super::rejects::{self, RejectedLine};
 use super::sink::{Batch, Portion, Sink};
-use super::{BLOCK_BYTES, FileError, FileIngest, MAX_LINE_BYTES};
+use super::{BLOCK_BYTES, FileError, FileIngest};
 use crate::block::Block;
 use crate::lines::LineBlocks;
 use crate::parse::{LineParser, Parsed, Reject};
@@ -56,7 +56,7 @@ impl<'g, 'a> Gatherer<'g, 'a> {
     /// Reads `rest`, which begins at [`offset`](Self::offset), and commits all of it.
     pub(super) fn read(&mut self, rest: impl Read + Send, parser: &LineParser<'_>) -> Result<(), FileError> {
         let threads = self.ingest.options.threads;
-        let blocks = LineBlocks::new(rest, self.place.offset, BLOCK_BYTES, MAX_LINE_BYTES);
+        let blocks = LineBlocks::new(rest, self.place.offset, BLOCK_BYTES, parser.max_line_bytes);
         let read = pipeline::run(
             blocks,
             threads,
@@ -108,7 +108,7 @@ impl<'g, 'a> Gatherer<'g, 'a> {
     fn reject(&mut self, block: &Block, reject: &Reject, lines_before: u64) -> Result<(), FileError> {
         let error = reject.line_error(lines_before);
         let line = &block.bytes[reject.place.clone()];
-        let text = String::from_utf8_lossy(&line[..line.len().min(MAX_LINE_BYTES)]);
+        let text = String::from_utf8_lossy(&line[..line.len().min(self.ingest.options.max_line_bytes)]);
         self.write_reject(&error, Some(&text))?;
         self.gathered.rejected += 1;
         if self.gathered.errors.len() < MAX_RECEIPT_ERRORS {

@@ -42,9 +42,6 @@ use crate::event::Rules;
 use crate::formats::{Format, FormatError, Selection};
 use crate::parse::LineParser;
 
-/// Longest line of a file, in bytes: the default of `ingest.max_line_bytes`. Longer ones are rejected and skipped.
-pub const MAX_LINE_BYTES: usize = 64 * 1024;
-
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// How files are read.
@@ -56,6 +53,8 @@ pub struct FileOptions {
     pub rules: Rules,
     /// Parser threads.
     pub threads: usize,
+    /// Longer lines are rejected and skipped.
+    pub max_line_bytes: usize,
     /// When a portion is large enough to be committed.
     pub portion: PortionBounds,
 }
@@ -171,7 +170,7 @@ impl<'a> FileIngest<'a> {
     ) -> Result<(), FileError> {
         let Resumed { mut rest, place, previous } = resumed;
         let rules = self.options.rules.clone();
-        let parser = LineParser { format, rules: &rules, max_line_bytes: MAX_LINE_BYTES };
+        let parser = LineParser { format, rules: &rules, max_line_bytes: self.options.max_line_bytes };
         let unanswered = sink.unanswered().map_err(FileError::Sink)?;
         let again = unanswered.into_iter().find(|(from, to)| {
             *from == previous && !of_this_head(start, std::slice::from_ref(to)).is_empty() && to.offset > place.offset

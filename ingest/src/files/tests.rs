@@ -12,12 +12,15 @@ use super::*;
 use crate::decode::Encoding;
 use crate::test_input::compressed;
 
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
 fn options() -> FileOptions {
     let clock = Clock::fixed("2015-05-21T12:00:00Z".parse().unwrap());
     FileOptions {
         format: Selection::Auto,
         rules: Rules::new(HashSet::new(), clock),
         threads: 2,
+        max_line_bytes: MAX_LINE_BYTES,
         portion: PortionBounds::default(),
     }
 }
@@ -58,8 +61,12 @@ fn lines(numbers: std::ops::Range<usize>) -> String {
 fn file(text: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    fs::write(&path, text).unwrap();
+    write(&path, text);
     (folder, path)
+}
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    fs::File::create(path).unwrap().write_all(bytes.as_ref()).unwrap();
 }
 
 fn append(path: &Path, text: &str) {
@@ -95,10 +102,7 @@ fn a_second_run_adds_nothing_and_a_grown_file_adds_what_is_new() {
     assert_eq!(added(&path, &mut sink), 9_999);
     let (_, again) = run(options(), &path, &mut sink);
     assert_eq!((again.accepted, again.rejected, again.files[0].format), (0, 0, Some("combined")));
-    append(
-        &path,
-        &fs::read_to_string(apache_log()).unwrap().lines().take(3).map(|line| format!("{line}\n")).collect::<String>(),
-    );
+    append(&path, &fs::read_to_string(apache_log()).unwrap().split_inclusive('\n').take(3).collect::<String>());
     assert_eq!(added(&path, &mut sink), 3);
     assert_eq!(&sink.lines[9_999..], [10_001, 10_002, 10_003]);
 }
@@ -110,12 +114,12 @@ fn a_rotated_file_is_known_under_any_name_and_in_any_compression() {
     assert_eq!(added(&path, &mut sink), 200);
     let renamed = folder.path().join("access.log.1");
     fs::rename(&path, &renamed).unwrap();
-    fs::write(&path, lines(200..210)).unwrap();
+    write(&path, lines(200..210));
     assert_eq!(added(&renamed, &mut sink), 0);
     assert_eq!(added(&path, &mut sink), 10);
     for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Bzip2] {
         let packed = folder.path().join(format!("access.log.2.{encoding}"));
-        fs::write(&packed, compressed(encoding, lines(0..205).as_bytes())).unwrap();
+        write(&packed, compressed(encoding, lines(0..205).as_bytes()));
         assert_eq!(added(&packed, &mut sink), if encoding == Encoding::Gzip { 5 } else { 0 }, "{encoding}");
     }
 }
@@ -125,7 +129,7 @@ fn a_file_that_was_copied_away_and_truncated_is_a_new_one() {
     let (_folder, path) = file(lines(0..500));
     let mut sink = MemorySink::default();
     assert_eq!(added(&path, &mut sink), 500);
-    fs::write(&path, lines(500..520)).unwrap();
+    write(&path, lines(500..520));
     assert_eq!(added(&path, &mut sink), 20);
     append(&path, &lines(520..1200));
     assert_eq!(added(&path, &mut sink), 680);
@@ -138,7 +142,7 @@ fn a_file_that_merely_begins_alike_is_read_from_its_start() {
     let mut sink = MemorySink::default();
     assert_eq!(added(&path, &mut sink), 500);
     let other = folder.path().join("other.log");
-    fs::write(&other, lines(0..300) + &lines(1000..1500)).unwrap();
+    write(&other, lines(0..300) + &lines(1000..1500));
     assert_eq!(added(&other, &mut sink), 800);
     assert_eq!(added(&other, &mut sink), 0);
     assert_eq!(added(&path, &mut sink), 0);
@@ -220,7 +224,7 @@ fn what_stands_before_a_broken_end_is_kept() {
     let (outcome, report) = run(options(), &path, &mut sink);
     assert!(matches!(outcome, Err(FileError::Read(_))));
     assert!(report.accepted > 0 && report.rejected == 0);
-    fs::write(&path, &packed).unwrap();
+    write(&path, &packed);
     assert_eq!(report.accepted + added(&path, &mut sink), 20_000);
     assert_eq!(sink.urls, urls(0..20_000));
 }

@@ -1,14 +1,16 @@
 //! The in-process queue: ids of jobs on their way to the worker.
 //!
 //! An id that is lost costs time, never a job: the jobs' rows are what is true, and the upkeep pushes ids again. An id
-//! that comes twice is claimed once.
+//! that waits already is not taken a second time, so the queue is never longer than there are jobs.
 //!
 //! Ids go into a channel of ours, which the library's worker reads as its backend: its own in-memory sink may panic
 //! under concurrent pushes. The channel outlives the worker, so a worker that was restarted goes on where it stopped.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use apalis::prelude::{
     BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _, WorkerError,
@@ -27,7 +29,23 @@ pub struct QueueClosed;
 #[derive(Debug, Clone)]
 pub struct JobQueue {
     ids: mpsc::UnboundedSender<JobId>,
-    waiting: Arc<Mutex<mpsc::UnboundedReceiver<JobId>>>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ids: mpsc::UnboundedReceiver<JobId>,
+    known: HashSet<JobId>,
+}
+
+impl Waiting {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<JobId>> {
+        let next = self.ids.poll_recv(context);
+        if let Poll::Ready(Some(id)) = &next {
+            self.known.remove(id);
+        }
+        next
+    }
 }
 
 impl Default for JobQueue {
@@ -41,7 +59,7 @@ impl JobQueue {
     #[must_use]
     pub fn in_process() -> Self {
         let (ids, waiting) = mpsc::unbounded_channel();
-        Self { ids, waiting: Arc::new(Mutex::new(waiting)) }
+        Self { ids, waiting: Arc::new(Mutex::new(Waiting { ids: waiting, known: HashSet::new() })) }
     }
 
     /// Says that a job is there to be looked at.
@@ -49,7 +67,8 @@ impl JobQueue {
     /// # Errors
     /// When nobody reads the queue any more.
     pub fn push(&self, id: JobId) -> Result<(), QueueClosed> {
-        self.ids.send(id).map_err(|_| QueueClosed)
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.known.insert(id.clone()) { self.ids.send(id).map_err(|_| QueueClosed) } else { Ok(()) }
     }
 
     /// Gives each id to `handle`, so many at once, until the worker ends with an error or the future is dropped.
@@ -65,7 +84,7 @@ impl JobQueue {
     {
         let waiting = Arc::clone(&self.waiting);
         let ids = futures::stream::poll_fn(move |context| {
-            waiting.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(context)
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).poll_next(context)
         });
         let tasks = ids.map(|id| TaskBuilder::new(id).build());
         // Never used: ids come through the channel.
