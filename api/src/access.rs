@@ -81,7 +81,13 @@ async fn report_access(request: &HttpRequest) -> Result<ReportAccess, ApiError> 
         None => Err(one_fault("orgUid", "is required: `blt` and 16 lower-case hex digits.")),
     };
     let token = header(request, "authtoken").unwrap_or_default();
-    let access = state.store.catalog.authorize(token, organization.as_ref().ok()).await?;
+    let access = match state.store.catalog.authorize(token, organization.as_ref().ok()).await {
+        Ok(access) => access,
+        Err(error) => {
+            count_address(request)?;
+            return Err(error.into());
+        }
+    };
     let permitted = access.as_ref().and_then(|access| access.role).is_some_and(Role::may_report);
     let rate = match (&organization, &access) {
         (Ok(uid), Some(access)) if permitted => state.rate.count_organization(uid, access.requests_per_second),

@@ -110,13 +110,14 @@ impl Answer {
         self
     }
 
-    /// Status, headers and body, without the date and with the request's id left out.
+    /// Status, headers and body, without the date, the request's id, and whether the connection lives on, which depends
+    /// on how fast the body came.
     pub(crate) fn shown(&self) -> String {
         let mut headers: Vec<String> = self
             .headers
             .iter()
             .filter_map(|(name, value)| match name.as_str() {
-                "date" => None,
+                "date" | "connection" => None,
                 "x-request-id" => Some("x-request-id: <id>".to_owned()),
                 name => Some(format!("{name}: {value}")),
             })

@@ -50,7 +50,10 @@ fn a_body_over_the_limit_on_the_wire_leaves_nothing() {
 
 #[test]
 fn a_body_that_unfolds_over_the_limit_leaves_nothing() {
-    let server = TestServer::start_with(|config| config.ingest.max_decompressed_bytes = 200_000);
+    let server = TestServer::start_with(|config| {
+        config.ingest.max_wire_bytes = 150_000;
+        config.ingest.max_decompressed_bytes = 200_000;
+    });
     let tenant = server.tenant();
     let bomb = gzip(line().repeat(20_000).as_bytes());
     assert!(bomb.len() < 100_000);

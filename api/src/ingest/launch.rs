@@ -15,7 +15,7 @@ use crate::state::AppState;
 const LONGEST_TEXT: usize = 256;
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `name`, `project`, `created_at`, `deleted_at`")]
 struct ResourceBody {
     name: Option<String>,
     /// The project's uid.

@@ -4,10 +4,12 @@ mod idempotency;
 mod launch;
 mod requests;
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, ServiceConfig};
 use tally_ingest::body::BodyLimits;
 
 pub(crate) use self::idempotency::KeysUnderWay;
+use crate::access::count_address;
 use crate::error::ApiError;
 
 /// A body of the Launch inventory is small.
@@ -23,7 +25,12 @@ pub struct IngestOptions {
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    let only = |methods| web::to(move || async move { Err::<&str, _>(ApiError::MethodNotAllowed(methods)) });
+    let only = |methods| {
+        web::to(move |request: HttpRequest| async move {
+            count_address(&request)?;
+            Err::<&str, _>(ApiError::MethodNotAllowed(methods))
+        })
+    };
     config.service(
         web::resource("/ingest/v1/requests")
             .route(web::post().to(requests::ingest_requests))

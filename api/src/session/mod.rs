@@ -20,16 +20,23 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
             .route(web::post().to(create_session))
             .route(web::delete().to(delete_session))
-            .default_service(web::to(|| async { Err::<&str, _>(ApiError::MethodNotAllowed("POST, DELETE")) })),
+            .default_service(web::to(method_not_allowed)),
     );
 }
 
+async fn method_not_allowed(request: HttpRequest) -> Result<&'static str, ApiError> {
+    count_address(&request)?;
+    Err(ApiError::MethodNotAllowed("POST, DELETE"))
+}
+
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with `user`")]
 struct Login {
     user: Option<Credentials>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with `email` and `password`")]
 struct Credentials {
     email: Option<String>,
     password: Option<String>,
