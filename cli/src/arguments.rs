@@ -65,3 +65,26 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Demo(DemoCommand),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_example_is_a_line_that_can_be_run() {
+        Arguments::command().debug_assert();
+        let lines = EXAMPLES.lines().filter_map(|line| line.trim().split_once("tally "));
+        let parsed = lines.map(|(_, line)| Arguments::try_parse_from(["tally"].into_iter().chain(line.split(' '))));
+        assert_eq!(parsed.map(Result::unwrap).count(), 6);
+    }
+
+    #[test]
+    fn settings_may_be_named_after_the_command_too() {
+        let arguments =
+            Arguments::try_parse_from(["tally", "check", "--config", "x.toml", "--log-level", "warn"]).unwrap();
+        assert_eq!(arguments.config, Some("x.toml".into()));
+        assert_eq!(arguments.log_level.as_deref(), Some("warn"));
+    }
+}

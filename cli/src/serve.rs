@@ -78,3 +78,42 @@ impl Running {
         self.store.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::commands::ping::{PingArgs, base_url};
+
+    fn config(folder: &tempfile::TempDir) -> Config {
+        let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        config.server.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config
+    }
+
+    fn is_ready(address: SocketAddr) -> bool {
+        PingArgs { url: Some(base_url(address)) }.run(&Config::default()).is_ok()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_is_ready_when_it_has_started_and_gone_when_it_has_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = start(&config(&folder), Clock::system()).await.unwrap();
+        let address = running.address;
+        assert!(is_ready(address));
+        running.shut_down().await;
+        assert!(!is_ready(address));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_address_in_use_is_refused_with_the_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = start(&config(&folder), Clock::system()).await.unwrap();
+        let mut other = config(&folder);
+        other.server.bind = running.address;
+        let error = start(&other, Clock::system()).await.unwrap_err().to_string();
+        assert_eq!(error, format!("`server.bind`: cannot listen on `{}`", running.address));
+        running.shut_down().await;
+    }
+}
