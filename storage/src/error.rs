@@ -86,9 +86,8 @@ impl StorageError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Catalog(error) => is_temporary_database_error(error),
-            Self::File { source, .. } => is_temporary_io_error(source),
             Self::Query(error) => is_temporary_query_error(error),
-            Self::Arrow(ArrowError::IoError(_, source)) => is_temporary_io_error(source),
+            Self::File { source, .. } | Self::Arrow(ArrowError::IoError(_, source)) => is_temporary_io_error(source),
             Self::Parquet(ParquetError::External(source)) => {
                 source.downcast_ref::<std::io::Error>().is_some_and(is_temporary_io_error)
             }

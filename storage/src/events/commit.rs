@@ -255,9 +255,9 @@ impl Committer {
                 let mut savepoint = sqlx::Acquire::begin(&mut *transaction).await?;
                 let outcome = self.write(&mut savepoint, batch, details, &mut group).await;
                 if outcome.is_ok() {
-                    savepoint.commit().await?
+                    savepoint.commit().await?;
                 } else {
-                    savepoint.rollback().await?
+                    savepoint.rollback().await?;
                 }
                 outcomes.push(outcome);
             }
