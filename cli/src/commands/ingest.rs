@@ -39,8 +39,8 @@ Formats (told from the first lines unless --format names one):
   vhost-combined   Combined with `host:port` in front
   '<log_format>'   any log_format of nginx, as its string with its $variables
 
-Files may be plain, gzip, zstd or bzip2. Running it again is safe: a ledger knows files by what they say, so a file that
-has grown, was renamed or compressed adds only what is new.
+Files may be plain, gzip, zstd or bzip2. Running it again is safe: a ledger knows files by what they say, \
+so a file that has grown, was renamed or compressed adds only what is new.
 
 Exit status: 0 all accepted, 2 some lines rejected or files not read to their end, 1 nothing done, 130 stopped.
 

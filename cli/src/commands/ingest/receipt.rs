@@ -81,6 +81,10 @@ fn as_json(report: &Report, failures: &[Failure]) -> serde_json::Result<String> 
 }
 
 fn as_text(report: &Report, failures: &[Failure]) -> String {
+    let resumed = report.files.iter().any(|file| file.resumed_at > 0);
+    if resumed && failures.is_empty() && report.accepted + report.duplicates + report.rejected == 0 {
+        return "nothing new: all of it was counted before".to_owned();
+    }
     let mut text = format!("{} accepted", HumanCount(report.accepted));
     for (count, what) in [
         (report.duplicates, "counted before"),

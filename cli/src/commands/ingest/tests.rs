@@ -70,6 +70,7 @@ fn a_log_is_counted_once_however_often_it_is_read_and_what_is_appended_is_added(
     fs::copy(APACHE_LOG, &log).unwrap();
     assert_eq!(machine.counts(&[&log]), (2, 9_999, 1));
     assert_eq!(machine.counts(&[&log]), (0, 0, 0));
+    assert_eq!(machine.run(&[&log]).unwrap(), (0, "nothing new: all of it was counted before\n".to_owned()));
     let first = fs::read_to_string(APACHE_LOG).unwrap().lines().next().unwrap().to_owned();
     let mut grown = OpenOptions::new().append(true).open(&log).unwrap();
     writeln!(grown, "{first}\n{first}").unwrap();
