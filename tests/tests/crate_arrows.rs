@@ -32,7 +32,7 @@ const IMPORTED_BY_ONE: [(&str, &str); 12] = [
 ];
 
 /// Direct dependencies of every crate of the workspace, those of tests aside. The metadata is read as plain JSON: the
-/// library for it asks serde_json for a feature that nothing else wants, and every dependency of the engine would be
+/// library for it asks `serde_json` for a feature that nothing else wants, and every dependency of the engine would be
 /// built a second time for the tests.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");

@@ -39,6 +39,7 @@ fn a_damaged_result_is_500_with_the_requests_id_and_nothing_internal() {
     for file in fs::read_dir(results).unwrap() {
         fs::write(file.unwrap().path(), b"no columns").unwrap();
     }
+    server.next_second();
     let refused = tenant.retrieve_with(&server.client, &job_id, "", &[("x-request-id", "ticket-17")]);
     assert_eq!((refused.status, refused.json()["error_code"].as_u64()), (500, Some(194)));
     assert_eq!(refused.json()["errors"]["request_id"][0], "ticket-17");

@@ -27,7 +27,7 @@ const URLS: [&str; 12] = [
     "*",
 ];
 
-const USER_AGENTS: [&str; 11] = [
+const USER_AGENTS: [&str; 12] = [
     "curl/8.5.0",
     "Curl/8.5.0",
     "-",
@@ -39,6 +39,7 @@ const USER_AGENTS: [&str; 11] = [
     "\u{10000} above",
     "sdk management-javascript/1.13.0; platform node.js/v18.17.1; os Linux",
     "null",
+    "nul \u{0} byte",
 ];
 
 const SDKS: [&str; 5] = ["js/1.2", "js/1.10", "java/2.0", "Java/2.0", "\"naïve\"/v\u{1f600}"];

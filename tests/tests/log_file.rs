@@ -3,10 +3,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Ran, Served, run_in, tenant_in};
+use crate::program::{Ran, Served, run_for, run_in, tenant_in};
 
 const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/apache_access_2015.log");
 
@@ -37,10 +38,10 @@ fn summed(rows: &[Value], field: &str) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_real_log_is_read_once_and_every_report_counts_it() {
+fn a_log_that_is_still_being_written_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
-    let tenant = tenant_in(&data_dir);
+    tenant_in(&data_dir);
     let log = folder.path().join("access.log");
     let whole = fs::read(LOG).unwrap();
     // The writer has not got to the end yet.
@@ -109,4 +110,44 @@ fn the_apache_log_gives_the_numbers_that_are_in_it() {
     let urls = report("url", &[("includeTotalCount", "true")]);
     let found = urls.iter().find(|row| row["url"] == "/appended").unwrap();
     assert_eq!((urls.len(), found["count"].as_str()), (1_499, Some("3")));
+}
+
+#[test]
+fn a_log_sent_over_http_is_counted_as_one_that_is_read_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let tenant = tenant_in(&data_dir);
+    let server = Served::start(&data_dir, &[]);
+    let ledger = folder.path().join("ledger.json");
+    let options = [
+        ["--server", server.client.base(), "--key", &tenant.key],
+        ["--ledger", ledger.to_str().unwrap(), "--service", "assets"],
+    ];
+    let send = |file: &str| ingest(&data_dir, &[&options.concat()[..], &[file]].concat());
+    assert_eq!(counts(&send(LOG)), [9_999, 0, 1]);
+    assert_eq!(counts(&send(LOG)), [0, 0, 0]);
+    // Compressed it is the same file.
+    let gzipped = folder.path().join("access.log.gz");
+    let mut encoder = flate2::write::GzEncoder::new(File::create(&gzipped).unwrap(), flate2::Compression::fast());
+    encoder.write_all(&fs::read(LOG).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    assert_eq!(counts(&send(gzipped.to_str().unwrap())), [0, 0, 0]);
+    let services = [("services", "[\"assets\"]"), ("duration", "day")];
+    let rows = tenant.report(&server.client, "http-statuses", &[&MAY[..], &services].concat()).rows();
+    assert_eq!(summed(&rows, "status")[..2], [("200".to_owned(), 9_125), ("304".to_owned(), 445)]);
+}
+
+#[test]
+fn a_file_ingest_that_is_killed_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let tenant = tenant_in(&data_dir);
+    // Killed at once, in the middle, and around its commit.
+    for life_ms in [1, 20, 40, 80, 120, 160, 240] {
+        run_for(&data_dir, &["ingest", "--json", LOG], Duration::from_millis(life_ms));
+    }
+    let last = counts(&ingest(&data_dir, &[LOG]));
+    assert!(last == [0, 0, 0] || last == [9_999, 0, 1], "{last:?}");
+    let server = Served::start(&data_dir, &[]);
+    assert_eq!(tenant.counted(&server.client, MAY[0].1, MAY[1].1), 9_999);
 }

@@ -6,7 +6,7 @@
 //! | `events.rs`, `generated.rs`, `reference.rs` | events, and every report computed a second way |
 //! | `reports.rs`, `report_laws.rs`, `contract.rs` | what reports say |
 //! | `refusals.rs`, `faults.rs` | every refusal of the contract, to the byte |
-//! | `retrieve.rs`, `sessions.rs`, `rate_limits.rs`, `operations.rs` | the rest of the API |
+//! | `retrieve.rs`, `sessions.rs`, `rate_limits.rs`, `secrets.rs`, `operations.rs` | the rest of the API |
 //! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs`, `log_file.rs` | events in |
 //! | `crashes.rs`, `restarts.rs` | what is left after a process ends |
 //! | `crate_arrows.rs` | which crate may know which |
@@ -39,6 +39,7 @@ mod report_laws;
 mod reports;
 mod restarts;
 mod retrieve;
+mod secrets;
 mod server;
 mod sessions;
 mod tenant;

@@ -138,7 +138,9 @@ impl Ask {
         }
         if self.report == "url" {
             body.insert("urlDataSource".to_owned(), json!("datafusion"));
-            rows.iter_mut().for_each(|row| row["count"] = json!(row["count"].to_string()));
+            for row in &mut rows {
+                row["count"] = json!(row["count"].to_string());
+            }
         }
         body.insert("meta".to_owned(), self.meta(tenant));
         let marker = self.marker(&rows);

@@ -92,7 +92,7 @@ fn all_reports(server: &TestServer, tenant: &Tenant) -> Vec<Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 40, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..Default::default() })]
     #[test]
     fn order_batches_flushes_repeats_and_restarts_change_no_byte_of_any_report(
         (events, way) in events().prop_flat_map(|events| { let ways = ways(events.len()); (Just(events), ways) }),

@@ -63,7 +63,7 @@ fn with_events(count: usize) -> (TestServer, Tenant, Vec<Event>) {
 
 #[test]
 fn every_report_agrees_with_the_reference_on_every_kind_of_range() {
-    let (server, tenant, events) = with_events(3000);
+    let (server, tenant, events) = with_events(2000);
     let mut asks = Vec::new();
     for report in REPORTS {
         for (from, to) in [
@@ -96,7 +96,7 @@ fn every_report_agrees_with_the_reference_on_every_kind_of_range() {
 
 #[test]
 fn every_report_agrees_with_the_reference_under_every_filter() {
-    let (server, tenant, events) = with_events(1500);
+    let (server, tenant, events) = with_events(1000);
     let mut asks = Vec::new();
     for report in REPORTS {
         let ask = Ask::new(report, "2024-02-20", "2024-03-10");
@@ -150,7 +150,9 @@ fn all_reports_count_every_event_with_a_cache_state_once() {
     let server = TestServer::start();
     let tenant = server.tenant();
     let mut events = sample(500, FIRST_DAY.parse().unwrap(), 60);
-    events.iter_mut().for_each(|event| event.cache = Some("HIT"));
+    for event in &mut events {
+        event.cache = Some("HIT");
+    }
     tenant.take_in_events(&server.client, &events);
     let sum = |report: &str, fields: &[&str], more: &[(&str, &str)]| {
         let range = [("from", FIRST_DAY), ("to", "2024-02-10"), ("services", ALL_SERVICES)];

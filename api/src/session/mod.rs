@@ -30,13 +30,11 @@ async fn method_not_allowed(request: HttpRequest) -> Result<&'static str, ApiErr
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(expecting = "an object with `user`")]
 struct Login {
     user: Option<Credentials>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(expecting = "an object with `email` and `password`")]
 struct Credentials {
     email: Option<String>,
     password: Option<String>,
@@ -91,9 +89,11 @@ async fn delete_session(request: HttpRequest, state: Data<AppState>) -> Result<i
 }
 
 fn credentials(body: &[u8]) -> Result<(String, String), ApiError> {
+    // The parser's own words may quote what it stumbles over, which may be the password.
     let login: Login = serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
         ApiError::Unreadable(format!(
-            "the body is no login: {error}; expected {{\"user\":{{\"email\":…,\"password\":…}}}}"
+            "the body is no login at line {line} column {column}: expected {{\"user\":{{\"email\":…,\"password\":…}}}}"
         ))
     })?;
     let given = login.user.unwrap_or(Credentials { email: None, password: None });
