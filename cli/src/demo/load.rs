@@ -5,6 +5,8 @@
 //! of read files: the stream of made-up events is a source like a file, whose offset is a time.
 
 use std::ops::Range;
+use std::sync::mpsc;
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
@@ -15,7 +17,7 @@ use tally_storage::ids::OrganizationUid;
 use tally_storage::store::Store;
 use tokio_util::sync::CancellationToken;
 
-use super::DemoPlan;
+use super::{DemoEvents, DemoPlan};
 use crate::progress::events_bar;
 
 /// How many days of events there are.
@@ -75,6 +77,7 @@ async fn stage(mut stage: Stage, plan: DemoPlan, span: Range<i64>) -> anyhow::Re
     gathered.await.context("making up events ended early")?
 }
 
+/// Makes up events on one thread and stores them on another, a chunk after the other.
 fn gather(
     stage: &mut Stage,
     plan: &DemoPlan,
@@ -82,20 +85,38 @@ fn gather(
     bar: &ProgressBar,
     abandoned: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut events = plan.events();
-    let mut columns = RequestColumns::new();
-    while let Some(event) = events.next_event() {
-        if !span.contains(&event.ts_ms) {
-            continue;
-        }
-        columns.push(&event);
-        if columns.len() == CHUNK_EVENTS {
-            stage.push(columns.finish()?)?;
-            bar.inc(CHUNK_EVENTS as u64);
+    thread::scope(|scope| {
+        let (made, chunks) = mpsc::sync_channel(1);
+        scope.spawn(move || {
+            let mut events = plan.events();
+            loop {
+                let columns = next_chunk(&mut events, span);
+                // Where nobody takes it, storing has failed or was abandoned.
+                if columns.is_empty() || made.send(columns).is_err() {
+                    break;
+                }
+            }
+        });
+        for mut columns in chunks {
             if abandoned.is_cancelled() {
                 bail!("nobody waits for the events any more");
             }
+            bar.inc(columns.len() as u64);
+            stage.push(columns.finish()?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Up to a chunk of the events that are left; empty after the last.
+fn next_chunk(events: &mut DemoEvents<'_>, span: &Range<i64>) -> RequestColumns {
+    let mut columns = RequestColumns::new();
+    while columns.len() < CHUNK_EVENTS
+        && let Some(event) = events.next_event()
+    {
+        if span.contains(&event.ts_ms) {
+            columns.push(&event);
         }
     }
-    Ok(stage.push(columns.finish()?)?)
+    columns
 }
