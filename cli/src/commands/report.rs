@@ -26,7 +26,7 @@ const AUTHTOKEN: &str = "An authtoken of an owner or admin of the organization, 
 pub struct ReportCommand {
     request: ReportRequest,
     server: String,
-    authtoken: String,
+    authtoken: Option<String>,
     format: Format,
     output: Option<PathBuf>,
 }
@@ -41,9 +41,13 @@ impl ReportCommand {
     /// Fetches the report.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses, the job fails, or the rows cannot be written; then there is no file.
+    /// When there is no authtoken, the server cannot be reached or refuses, the job fails, or the rows cannot be
+    /// written; then there is no file.
     pub fn run(&self) -> anyhow::Result<()> {
-        let client = Client::new(&self.server, self.authtoken.clone())?;
+        let authtoken = self.authtoken.clone().context(
+            "there is no authtoken: set the variable `TALLY_AUTHTOKEN` to one, as `tally token create` makes them",
+        )?;
+        let client = Client::new(&self.server, authtoken)?;
         let Some(path) = &self.output else {
             return fetch(&client, &self.request, self.format, io::BufWriter::new(io::stdout().lock())).or_else(unread);
         };
@@ -96,7 +100,7 @@ impl FromArgMatches for ReportCommand {
         Ok(Self {
             request: ReportRequest { about, organization, pairs },
             server: text("server").unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
-            authtoken: text("authtoken").ok_or_else(missing)?,
+            authtoken: text("authtoken"),
             format: matches.get_one("format").copied().unwrap_or(Format::Table),
             output: matches.get_one("output").cloned(),
         })
@@ -133,7 +137,7 @@ fn subcommand(about: &'static About) -> Command {
                 .hide_env_values(true)
                 .default_value(DEFAULT_SERVER),
         )
-        .arg(value("authtoken", "TOKEN", AUTHTOKEN).env("TALLY_AUTHTOKEN").hide_env_values(true).required(true))
+        .arg(value("authtoken", "TOKEN", AUTHTOKEN).env("TALLY_AUTHTOKEN").hide_env_values(true))
         .arg(
             value("format", "FORMAT", "The form of the rows")
                 .value_parser(value_parser!(Format))
