@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts Tally with its demo data on a free port, in a folder of its own, and runs the Postman collection against it.
+# Starts Tally with its demo data on a free port, in a folder of its own, runs the lines that it prints, and then the
+# Postman collection against it.
 set -euo pipefail
 
 if (($# != 2)); then
@@ -60,6 +61,24 @@ until is_ready; do
     fi
     sleep 0.2
 done
+
+# What the demo prints works when pasted. The token is in these lines: they are not shown unless one fails.
+pasted() { grep -E '^  (job=|until |TALLY_AUTHTOKEN=|curl )' "$work/log" | sed 's/^  //'; }
+until (($(pasted | wc -l) == 4)); do
+    if ((SECONDS >= deadline)); then
+        echo "tally serve --demo printed $(pasted | wc -l) lines to paste, not 4" >&2
+        exit 1
+    fi
+    sleep 0.2
+done
+answers=$(bash -euo pipefail -c "$(pasted)" </dev/null)
+for wanted in '"data":[' 'type  device' '"accepted":1'; do
+    if [[ $answers != *"$wanted"* ]]; then
+        echo "the lines that tally serve --demo printed do not answer with \`$wanted\`" >&2
+        exit 1
+    fi
+done
+echo "the lines that the demo prints work when pasted"
 
 # The delay keeps below the rate limit of 10 requests a second.
 "$newman" run "$collection" \

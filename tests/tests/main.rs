@@ -33,6 +33,7 @@ mod log_file;
 mod operations;
 mod program;
 mod rate_limits;
+mod readme;
 mod reference;
 mod refusals;
 mod report_laws;

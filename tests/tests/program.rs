@@ -15,7 +15,7 @@ use crate::tenant::Tenant;
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The binary beside this test: `cargo build` makes it.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = env::current_exe().unwrap();
     let path = test.parent().unwrap().parent().unwrap().join("tally");
     assert!(

@@ -20,7 +20,8 @@ fn block_with(text: &str) -> String {
 fn the_lines_about_ones_own_logs_work_when_pasted() {
     let block = block_with("tally ingest");
     // The build is what made the binary under test; everything else runs as it is printed.
-    let lines: Vec<&str> = block.lines().filter(|line| *line != "cargo build" && !line.starts_with("export PATH")).collect();
+    let lines: Vec<&str> =
+        block.lines().filter(|line| *line != "cargo build" && !line.starts_with("export PATH")).collect();
     assert_eq!(lines.len() + 2, block.lines().count(), "README no longer builds first");
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("tests/fixtures")).unwrap();

@@ -3,10 +3,10 @@
 //! A *device* is the client's user agent, verbatim; a request without one counts under `-`.
 
 use async_trait::async_trait;
-use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure};
+use tally_storage::lake::aggregate::Dimension;
 
 use super::answer::answer_rows;
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, COUNT, Column, ColumnKind, Computed, DATE, Marker, Report, TYPE, Task};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional};
 
@@ -28,15 +28,15 @@ static ABOUT: About = About {
         optional(Parameter::ApiKey),
     ],
     columns: &[
-        Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" },
-        Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
+        COUNT,
+        TYPE,
         Column {
             name: "device",
             from: "user_agent",
             kind: ColumnKind::Text,
             about: "the client's user agent, verbatim",
         },
-        Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
+        DATE,
     ],
     marker: Marker::Date,
     source_field: None,
@@ -49,16 +49,7 @@ impl Report for Devices {
     }
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
-        let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: task.parameters.days,
-            bucket: Some(task.parameters.duration),
-            filters: task.parameters.filters(),
-            group: vec![Dimension::Service, Dimension::Device],
-            measures: vec![Measure::Count],
-            order: task.parameters.order(),
-        };
-        answer_rows(task, &ABOUT, &aggregate).await
+        answer_rows(task, &ABOUT, &task.count_by(Dimension::Device)).await
     }
 }
 

@@ -3,10 +3,10 @@
 //! Requests in which no cache took part are not in it.
 
 use async_trait::async_trait;
-use tally_storage::lake::aggregate::{Aggregate, Dimension, Filter, Measure};
+use tally_storage::lake::aggregate::{Dimension, Filter};
 
 use super::answer::answer_rows;
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, COUNT, Column, ColumnKind, Computed, DATE, Marker, Report, TYPE, Task};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional, required};
 
@@ -26,10 +26,10 @@ static ABOUT: About = About {
         optional(Parameter::IncludeCount),
     ],
     columns: &[
-        Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" },
-        Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
+        COUNT,
+        TYPE,
         Column { name: "status", from: "cache", kind: ColumnKind::Text, about: "`HIT` or `MISS`" },
-        Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
+        DATE,
     ],
     marker: Marker::DateAndZero,
     source_field: None,
@@ -42,17 +42,8 @@ impl Report for HitMissRatio {
     }
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
-        let mut filters = task.parameters.filters();
-        filters.push(Filter::Present(Dimension::Cache));
-        let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: task.parameters.days,
-            bucket: Some(task.parameters.duration),
-            filters,
-            group: vec![Dimension::Service, Dimension::Cache],
-            measures: vec![Measure::Count],
-            order: task.parameters.order(),
-        };
+        let mut aggregate = task.count_by(Dimension::Cache);
+        aggregate.filters.push(Filter::Present(Dimension::Cache));
         answer_rows(task, &ABOUT, &aggregate).await
     }
 }

@@ -1,10 +1,10 @@
 //! Status Code: how often each HTTP status was answered, by service and bucket.
 
 use async_trait::async_trait;
-use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure};
+use tally_storage::lake::aggregate::Dimension;
 
 use super::answer::answer_rows;
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, COUNT, Column, ColumnKind, Computed, DATE, Marker, Report, TYPE, Task};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional, required};
 
@@ -24,10 +24,10 @@ static ABOUT: About = About {
         optional(Parameter::IncludeCount),
     ],
     columns: &[
-        Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" },
-        Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
+        COUNT,
+        TYPE,
         Column { name: "status", from: "status", kind: ColumnKind::Text, about: "the HTTP status" },
-        Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
+        DATE,
     ],
     marker: Marker::DateAndZero,
     source_field: None,
@@ -40,16 +40,7 @@ impl Report for HttpStatuses {
     }
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
-        let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: task.parameters.days,
-            bucket: Some(task.parameters.duration),
-            filters: task.parameters.filters(),
-            group: vec![Dimension::Service, Dimension::Status],
-            measures: vec![Measure::Count],
-            order: task.parameters.order(),
-        };
-        answer_rows(task, &ABOUT, &aggregate).await
+        answer_rows(task, &ABOUT, &task.count_by(Dimension::Status)).await
     }
 }
 

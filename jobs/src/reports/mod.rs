@@ -20,6 +20,7 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use tally_storage::ids::OrganizationUid;
+use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure};
 use tally_storage::results::WrittenResult;
 use tally_storage::store::Store;
 
@@ -85,6 +86,22 @@ pub struct Column {
     pub about: &'static str,
 }
 
+/// How many requests a row stands for.
+const COUNT: Column = Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" };
+
+/// Which service answered them.
+const TYPE: Column =
+    Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" };
+
+/// In which bucket.
+const DATE: Column =
+    Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" };
+
+/// A sum that a report makes under the name that it has on the wire.
+const fn total(name: &'static str, about: &'static str) -> Column {
+    Column { name, from: name, kind: ColumnKind::Number, about }
+}
+
 /// What a field is on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
@@ -118,6 +135,22 @@ pub struct Task<'a> {
     pub parameters: &'a Parameters,
     /// Where to tell how far it is.
     pub progress: &'a ProgressCell,
+}
+
+impl Task<'_> {
+    /// Counts the events that were asked about by service and that dimension, in buckets and in the order asked for:
+    /// what most reports are, or begin with.
+    fn count_by(&self, dimension: Dimension) -> Aggregate {
+        Aggregate {
+            organization: self.organization.clone(),
+            days: self.parameters.days,
+            bucket: Some(self.parameters.duration),
+            filters: self.parameters.filters(),
+            group: vec![Dimension::Service, dimension],
+            measures: vec![Measure::Count],
+            order: self.parameters.order(),
+        }
+    }
 }
 
 /// A computed report: its file and what is said about it.

@@ -3,10 +3,10 @@
 //! Requests that were made without an SDK are not in it.
 
 use async_trait::async_trait;
-use tally_storage::lake::aggregate::{Aggregate, Dimension, Filter, Measure};
+use tally_storage::lake::aggregate::{Dimension, Filter};
 
 use super::answer::answer_rows;
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, COUNT, Column, ColumnKind, Computed, DATE, Marker, Report, TYPE, Task};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional, required};
 
@@ -28,10 +28,10 @@ static ABOUT: About = About {
         optional(Parameter::ApiKey),
     ],
     columns: &[
-        Column { name: "count", from: "count", kind: ColumnKind::Number, about: "requests" },
-        Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
+        COUNT,
+        TYPE,
         Column { name: "sdk", from: "sdk", kind: ColumnKind::Text, about: "the client's SDK as `name/version`" },
-        Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
+        DATE,
     ],
     marker: Marker::Date,
     source_field: None,
@@ -44,17 +44,8 @@ impl Report for Sdk {
     }
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
-        let mut filters = task.parameters.filters();
-        filters.push(Filter::Present(Dimension::Sdk));
-        let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: task.parameters.days,
-            bucket: Some(task.parameters.duration),
-            filters,
-            group: vec![Dimension::Service, Dimension::Sdk],
-            measures: vec![Measure::Count],
-            order: task.parameters.order(),
-        };
+        let mut aggregate = task.count_by(Dimension::Sdk);
+        aggregate.filters.push(Filter::Present(Dimension::Sdk));
         answer_rows(task, &ABOUT, &aggregate).await
     }
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use async_trait::async_trait;
 
 use super::answer::{Pages, finish, schema};
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, Computed, Marker, Report, Task, total};
 use crate::error::JobError;
 
 #[derive(Debug)]
@@ -26,10 +26,6 @@ static ABOUT: About = About {
     marker: Marker::None,
     source_field: None,
 };
-
-const fn total(name: &'static str, about: &'static str) -> Column {
-    Column { name, from: name, kind: ColumnKind::Number, about }
-}
 
 #[async_trait]
 impl Report for Subscription {

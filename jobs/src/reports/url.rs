@@ -3,10 +3,10 @@
 //! The count is a text on the wire, as clients of the v2 API expect it.
 
 use async_trait::async_trait;
-use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure};
+use tally_storage::lake::aggregate::{Aggregate, Dimension};
 
 use super::answer::answer_rows;
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, Column, ColumnKind, Computed, Marker, Report, TYPE, Task};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional, required};
 
@@ -29,7 +29,7 @@ static ABOUT: About = About {
     ],
     columns: &[
         Column { name: "url", from: "url", kind: ColumnKind::Text, about: "the URL as it was asked for" },
-        Column { name: "type", from: "service", kind: ColumnKind::Text, about: "the service that answered" },
+        TYPE,
         Column { name: "count", from: "count", kind: ColumnKind::Text, about: "requests" },
     ],
     marker: Marker::None,
@@ -43,15 +43,7 @@ impl Report for TopUrls {
     }
 
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
-        let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: task.parameters.days,
-            bucket: None,
-            filters: task.parameters.filters(),
-            group: vec![Dimension::Service, Dimension::Url],
-            measures: vec![Measure::Count],
-            order: task.parameters.order(),
-        };
+        let aggregate = Aggregate { bucket: None, ..task.count_by(Dimension::Url) };
         answer_rows(task, &ABOUT, &aggregate).await
     }
 }

@@ -14,7 +14,7 @@ use tally_storage::events::requests::Service;
 use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure, Order};
 
 use super::answer::{Pages, each_batch, finish, schema};
-use super::{About, Column, ColumnKind, Computed, Marker, Report, Task};
+use super::{About, Computed, DATE, Marker, Report, Task, total};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional};
 
@@ -39,15 +39,11 @@ static ABOUT: About = About {
         total("total_api_count", "requests that the API answered"),
         total("total_cdn_bandwidth", "bytes that the CDN sent"),
         total("total_cdn_count", "requests that the CDN answered"),
-        Column { name: "date", from: "date", kind: ColumnKind::Date, about: "the first day of the bucket" },
+        DATE,
     ],
     marker: Marker::None,
     source_field: None,
 };
-
-const fn total(name: &'static str, about: &'static str) -> Column {
-    Column { name, from: name, kind: ColumnKind::Number, about }
-}
 
 #[async_trait]
 impl Report for Usage {
@@ -58,13 +54,10 @@ impl Report for Usage {
     async fn compute(&self, task: &Task<'_>) -> Result<Computed, JobError> {
         let parameters = task.parameters;
         let aggregate = Aggregate {
-            organization: task.organization.clone(),
-            days: parameters.days,
-            bucket: Some(parameters.duration),
-            filters: parameters.filters(),
             group: vec![Dimension::Service],
             measures: vec![Measure::Count, Measure::Bytes],
             order: Order::Date,
+            ..task.count_by(Dimension::Service)
         };
         let starts = parameters.duration.starts_in(parameters.days);
         let starts = starts.into_iter().map(|start| (Date32Type::from_naive_date(start), Totals::default()));

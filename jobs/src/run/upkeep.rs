@@ -15,6 +15,9 @@ use super::JobQueue;
 /// Ids pushed in one look at the jobs: more wait for the next look.
 const PUSHED_AT_ONCE: u32 = 10_000;
 
+/// The pause after a flush that failed.
+const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// What the client of a job is told whose workers vanished again and again.
 const WORKERS_VANISHED: &str = "its workers vanished before it was done, as often as a job is tried.";
 
@@ -104,21 +107,27 @@ async fn sweep_files(store: Store) -> Result<(), StorageError> {
 }
 
 async fn flush(store: Store, flush_at: FlushAt, stopping: CancellationToken) {
+    let mut failed = false;
     loop {
+        // A full disk is not helped by trying at once, and batches may be refused until it works: so not much later.
+        let next = async {
+            if failed {
+                tokio::time::sleep(FLUSH_AGAIN_AFTER).await;
+            } else {
+                store.events.log_grown(flush_at.age).await;
+            }
+        };
         tokio::select! {
             () = stopping.cancelled() => return,
-            () = store.events.log_grown(flush_at.age) => {}
+            () = next => {}
         }
-        if let Err(error) = store.events.flush_due(flush_at).await {
+        let flushed = store.events.flush_due(flush_at).await;
+        failed = flushed.is_err();
+        if let Err(error) = flushed {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the log could not be flushed; it will be tried again"
             );
-            // A full disk is not helped by trying at once.
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = tokio::time::sleep(Duration::from_secs(5)) => {}
-            }
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | `authtokens.rs`, `ingest_keys.rs` | secrets, stored hashed |
 //! | `stacks.rs` | stacks and their API keys |
 //! | `launch.rs` | what Subscription Usage counts |
-//! | `jobs.rs` | jobs, their leases and results |
+//! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
 //! | `event_log.rs`, `segments.rs` | where the events are |
 //! | `receipts.rs`, `sources.rs` | what was already counted: idempotency keys, read files |
 //!
@@ -19,6 +19,7 @@
 mod authtokens;
 mod event_log;
 mod ingest_keys;
+mod job_moves;
 mod jobs;
 mod launch;
 mod organizations;

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `requests.rs` | the one kind of event: its columns |
 //! | `stage.rs` | a batch being gathered, spilled aside when it is large |
-//! | `commit.rs` | many batches, one transaction: acknowledged means durable |
+//! | `batch.rs`, `commit.rs` | many batches, one transaction: acknowledged means durable |
 //! | `duplicates.rs` | an event's id counts once a day |
 //! | `log.rs`, `flush.rs` | small batches wait in log rows; the flusher turns these into segments |
 //! | `segment.rs` | Parquet files |
 //! | `receipt.rs`, `ledger.rs` | what was counted, and from which file |
 
+mod batch;
 mod commit;
 pub(crate) mod duplicates;
 mod flush;

@@ -1,0 +1,125 @@
+//! What a worker does to a job that it has, or takes. Each move names the state and the worker that it starts from: a
+//! worker that lost its lease changes nothing any more.
+
+use super::Catalog;
+use super::event_log::as_i64;
+use super::jobs::{Job, JobResult};
+use crate::error::StorageError;
+use crate::ids::JobId;
+use crate::lake::aggregate::day_number;
+
+impl Catalog {
+    /// Takes a queued job whose time has come; `None` where there is nothing to take.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn claim_job(&self, id: &JobId, worker: &str, lease_ms: i64) -> Result<Option<Job>, StorageError> {
+        let now = self.clock.now_ms();
+        let row = sqlx::query(
+            "update jobs set state = 'running', worker = $2, lease_until = $4, started_at = $3,
+             attempts = attempts + 1, progress = 0
+             where id = $1 and state = 'queued' and not_before <= $3 returning *",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(now)
+        .bind(now + lease_ms)
+        .fetch_optional(&self.writer)
+        .await?;
+        row.as_ref().map(Job::from_row).transpose()
+    }
+
+    /// Says that the worker is alive and how far it is. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn renew_job(
+        &self,
+        id: &JobId,
+        worker: &str,
+        lease_ms: i64,
+        progress: f64,
+    ) -> Result<bool, StorageError> {
+        let sql = "update jobs set lease_until = $3, progress = $4 where id = $1 and worker = $2 and state = 'running'";
+        let query = sqlx::query(sql).bind(id).bind(worker).bind(self.clock.now_ms() + lease_ms).bind(progress);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Names the job's result and finishes the job, in one step. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn finish_job(
+        &self,
+        id: &JobId,
+        worker: &str,
+        result: &JobResult,
+        kept_for_ms: i64,
+    ) -> Result<bool, StorageError> {
+        let now = self.clock.now_ms();
+        let query = sqlx::query(
+            "update jobs set state = 'finished', progress = 1, finished_at = $3, worker = null, lease_until = null,
+             result_uid = $4, result_path = $5, result_rows = $6, result_pages = $7, result_total = $8,
+             result_documents = $9, result_marker = $10, result_bytes = $11, expires_at = $12
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(now)
+        .bind(&result.uid)
+        .bind(&result.path)
+        .bind(as_i64(result.row_count))
+        .bind(as_i64(result.page_count))
+        .bind(as_i64(result.total))
+        .bind(as_i64(result.document_count))
+        .bind(result.marker.map(day_number))
+        .bind(as_i64(result.size_bytes))
+        .bind(now.saturating_add(kept_for_ms));
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Ends the job without a result. False where the job is not the worker's any more.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn fail_job(&self, id: &JobId, worker: &str, why: &str) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'failed', finished_at = $3, error = $4, worker = null, lease_until = null
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(self.clock.now_ms())
+        .bind(why);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Puts the job back into the queue, to be claimed again not before that many milliseconds from now.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn requeue_job(&self, id: &JobId, worker: &str, delay_ms: i64) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'queued', not_before = $3, worker = null, lease_until = null, progress = 0
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker)
+        .bind(self.clock.now_ms() + delay_ms);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Puts the job back into the queue as if it had not been begun: its worker is shutting down.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn give_back_job(&self, id: &JobId, worker: &str) -> Result<bool, StorageError> {
+        let query = sqlx::query(
+            "update jobs set state = 'queued', attempts = attempts - 1, worker = null, lease_until = null, progress = 0
+             where id = $1 and worker = $2 and state = 'running'",
+        )
+        .bind(id)
+        .bind(worker);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+}
