@@ -4,15 +4,17 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
-use tally_api::{IngestOptions, RateLimits, ServerOptions};
+use anyhow::Context as _;
+use tally_api::{IngestOptions, RateLimits, Routes, ServerOptions, SharedCounts};
 use tally_ingest::body::BodyLimits;
 use tally_jobs::reports::REPORTS;
-use tally_jobs::run::{UpkeepOptions, WorkerOptions};
+use tally_jobs::run::{JobQueue, RedisAddress, UpkeepOptions, WorkerOptions};
+use tally_storage::catalog::{CatalogAddress, PostgresAddress};
 use tally_storage::events::FlushAt;
 use tally_storage::lake::LakeLimits;
 use tally_storage::store::StoreOptions;
 
-use super::Config;
+use super::{CatalogUrl, Config, QueueUrl, Role};
 
 /// How often files that nothing names are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -26,7 +28,25 @@ impl Config {
             spill_bytes: self.reports.spill_bytes,
             threads: cores(),
         };
-        StoreOptions { data_dir: self.data_dir.clone(), max_backlog_bytes: self.ingest.max_backlog_bytes, lake }
+        StoreOptions {
+            data_dir: self.data_dir.clone(),
+            catalog: self.catalog_address(),
+            max_backlog_bytes: self.ingest.max_backlog_bytes,
+            lake,
+        }
+    }
+
+    /// Where the catalog is.
+    #[must_use]
+    pub fn catalog_address(&self) -> CatalogAddress {
+        match &self.catalog.url {
+            CatalogUrl::Sqlite(file) => CatalogAddress::Sqlite(self.data_dir.join(file)),
+            CatalogUrl::Postgres(url) => CatalogAddress::Postgres(PostgresAddress {
+                url: url.clone(),
+                max_connections: self.catalog.max_connections,
+                acquire_timeout: Duration::from_secs(self.catalog.acquire_timeout_seconds),
+            }),
+        }
     }
 
     /// What the worker is told.
@@ -41,6 +61,7 @@ impl Config {
             backoff: Duration::from_millis(jobs.backoff_ms),
             results_kept_for: Duration::from_secs(self.results.kept_hours.saturating_mul(60 * 60)),
             shutdown_grace: self.shutdown_grace(),
+            max_restarts: self.queue.max_restarts,
             reports: &REPORTS,
         }
     }
@@ -59,12 +80,36 @@ impl Config {
         }
     }
 
-    /// What the HTTP server is told.
-    #[must_use]
-    pub fn server(&self) -> ServerOptions {
+    /// The queue, which need not answer yet. A shared one starts a task on the current Tokio runtime.
+    ///
+    /// # Errors
+    /// When its URL cannot be used.
+    pub fn job_queue(&self) -> anyhow::Result<JobQueue> {
+        let QueueUrl::Redis(url) = &self.queue.url else { return Ok(JobQueue::in_process()) };
+        let address = RedisAddress {
+            url: url.clone(),
+            prefix: self.queue.prefix.clone(),
+            poll: Duration::from_millis(self.queue.poll_ms),
+            timeout: Duration::from_secs(self.queue.timeout_seconds),
+        };
+        JobQueue::redis(&address).with_context(|| format!("`queue.url`, `{}`", self.queue.url))
+    }
+
+    /// Where API processes count requests together; `None` where there is one alone.
+    fn shared_counts(&self) -> anyhow::Result<Option<SharedCounts>> {
+        let QueueUrl::Redis(url) = &self.queue.url else { return Ok(None) };
+        let counts = SharedCounts::open(url, &self.queue.prefix);
+        Ok(Some(counts.with_context(|| format!("`queue.url`, `{}`", self.queue.url))?))
+    }
+
+    /// What the HTTP server of a process of that role is told.
+    ///
+    /// # Errors
+    /// When the queue's URL, where requests are counted too, cannot be used.
+    pub fn server(&self, role: Role) -> anyhow::Result<ServerOptions> {
         let (server, limits) = (&self.server, &self.rate_limit);
         let rate = |limit| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
-        ServerOptions {
+        Ok(ServerOptions {
             bind: server.bind,
             workers: or_cores(server.workers),
             request_timeout: Duration::from_secs(server.request_timeout_seconds),
@@ -74,9 +119,11 @@ impl Config {
                 organization: rate(limits.requests_per_second),
                 address: rate(limits.anonymous_requests_per_second),
             },
+            shared_counts: self.shared_counts()?,
+            routes: if role.answers_requests() { Routes::All } else { Routes::Operations },
             page_cache_bytes: self.results.page_cache_bytes,
             ingest: IngestOptions { limits: self.body_limits(), max_concurrent: self.ingest.max_concurrent },
-        }
+        })
     }
 
     fn body_limits(&self) -> BodyLimits {

@@ -1,9 +1,10 @@
 //! What a refused configuration is told: the setting, where its value is from, the value, and what would be right.
 
-use figment::Figment;
 use figment::error::{Actual, Kind};
 use figment::value::Value;
+use figment::{Figment, Source};
 
+use super::url::without_password;
 use super::{ConfigError, Fault};
 
 /// Where a value is from; none where it is the default.
@@ -12,21 +13,28 @@ fn origin(figment: &Figment, setting: &str) -> Option<String> {
     origin.starts_with("in ").then_some(origin)
 }
 
+/// Whether a value is from a file that a variable names, which is not shown.
+fn is_secret(figment: &Figment, setting: &str) -> bool {
+    figment.find_metadata(setting).is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))))
+}
+
 /// The error that `extract` gave, as a refusal.
 pub(super) fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
     let setting = error.path.join(".");
     let place = origin(figment, &setting).map(|origin| format!(" {origin}")).unwrap_or_default();
+    let is =
+        |value: String| if is_secret(figment, &setting) { " is not sound".to_owned() } else { format!(" is {value}") };
     ConfigError::Value(match error.kind {
         Kind::UnknownField(_, known) => format!("`{setting}`{place} is no setting; {}", instead(&error.path, known)),
         Kind::UnknownVariant(value, known) => {
-            format!("`{setting}`{place} is `{value}`: expected `{}`", known.join("` or `"))
+            format!("`{setting}`{place}{}: expected `{}`", is(quoted(&value)), known.join("` or `"))
         }
         Kind::InvalidType(value, expected) | Kind::InvalidValue(value, expected) => {
-            format!("`{setting}`{place} is {}: expected {}", shown(&value), wanted(&expected))
+            format!("`{setting}`{place}{}: expected {}", is(shown(&value)), wanted(&expected))
         }
         other => {
             let value = figment.find_value(&setting).ok().and_then(Value::into_string);
-            let value = value.map(|value| format!(" is `{value}`")).unwrap_or_default();
+            let value = value.map(|value| is(quoted(&value))).unwrap_or_default();
             format!("`{setting}`{place}{value}: {other}")
         }
     })
@@ -37,15 +45,20 @@ fn wanted(expected: &str) -> &str {
     match expected {
         "u32" | "u64" | "usize" => "a whole number from 0",
         "path string" => "the name of a folder",
+        "a string" => "a text",
         "a boolean" => "`true` or `false`",
         section if section.starts_with("struct ") => "a section with keys",
         other => other,
     }
 }
 
+fn quoted(value: &str) -> String {
+    format!("`{}`", without_password(value))
+}
+
 fn shown(value: &Actual) -> String {
     match value {
-        Actual::Str(text) => format!("`{text}`"),
+        Actual::Str(text) => quoted(text),
         Actual::Bool(value) => format!("`{value}`"),
         Actual::Unsigned(value) => format!("`{value}`"),
         Actual::Signed(value) => format!("`{value}`"),
@@ -69,8 +82,10 @@ fn instead(path: &[String], known: &[&str]) -> String {
 
 /// A fault's sentence, and where its values are from.
 pub(super) fn with_origins(figment: &Figment, fault: Fault) -> String {
-    let origins =
-        fault.settings.iter().filter_map(|setting| Some(format!("`{setting}` {}", origin(figment, setting)?)));
+    let origins = fault
+        .settings
+        .iter()
+        .filter_map(|setting| Some(format!("`{setting}` {}", origin(figment, setting)?.trim_end_matches(','))));
     let origins: Vec<String> = origins.collect();
     if origins.is_empty() { fault.sentence } else { format!("{} ({})", fault.sentence, origins.join(", ")) }
 }

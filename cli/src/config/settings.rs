@@ -6,12 +6,18 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::{CatalogUrl, QueueUrl};
+
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The folder for all that is kept.
     pub data_dir: PathBuf,
+    /// SQL rows.
+    pub catalog: CatalogSettings,
+    /// How workers hear of jobs.
+    pub queue: QueueSettings,
     /// The HTTP server.
     pub server: ServerSettings,
     /// Events in.
@@ -32,6 +38,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("data"),
+            catalog: CatalogSettings::default(),
+            queue: QueueSettings::default(),
             server: ServerSettings::default(),
             ingest: IngestSettings::default(),
             jobs: JobSettings::default(),
@@ -39,6 +47,52 @@ impl Default for Config {
             reports: ReportSettings::default(),
             rate_limit: RateLimitSettings::default(),
             log: LogSettings::default(),
+        }
+    }
+}
+
+/// `[catalog]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogSettings {
+    /// Where it is.
+    pub url: CatalogUrl,
+    /// Connections of one process to PostgreSQL.
+    pub max_connections: u32,
+    /// How long a statement may wait for one of them.
+    pub acquire_timeout_seconds: u64,
+}
+
+impl Default for CatalogSettings {
+    fn default() -> Self {
+        Self { url: CatalogUrl::default(), max_connections: 16, acquire_timeout_seconds: 10 }
+    }
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Where it is.
+    pub url: QueueUrl,
+    /// What the names of its keys in Redis begin with.
+    pub prefix: String,
+    /// How often a worker looks into Redis where nothing wakes it.
+    pub poll_ms: u64,
+    /// How long a reply of Redis may take.
+    pub timeout_seconds: u64,
+    /// How often a worker's connection may fail within a minute.
+    pub max_restarts: u32,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            url: QueueUrl::default(),
+            prefix: "tally".to_owned(),
+            poll_ms: 500,
+            timeout_seconds: 10,
+            max_restarts: 10,
         }
     }
 }

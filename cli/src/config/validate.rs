@@ -6,6 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::Config;
 
+/// A prefix is a part of names in Redis, which people type.
+const LONGEST_PREFIX: usize = 32;
+
 /// Reports below this cannot even sort a page.
 const LEAST_REPORT_MEMORY_BYTES: u64 = 16 << 20;
 
@@ -16,7 +19,8 @@ const MOST_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 const MOST_CONCURRENT: u64 = 10_000;
 
 /// What is wrong with one setting, or with two of them together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
 pub struct Fault {
     /// The settings at fault, as `section.key`.
     pub settings: Vec<&'static str>,
@@ -36,9 +40,20 @@ impl Config {
     }
 
     fn out_of_range(&self) -> Vec<Fault> {
-        let (server, ingest, jobs, results) = (&self.server, &self.ingest, &self.jobs, &self.results);
-        let (count, seconds) = (1..=u64::MAX, 1..=MOST_SECONDS);
-        let ranges = [
+        self.ranges().into_iter().filter_map(|(setting, value, range)| outside(setting, value, &range)).collect()
+    }
+
+    /// Every number that has bounds: the setting, its value, and what it may be.
+    pub(super) fn ranges(&self) -> Vec<(&'static str, u64, RangeInclusive<u64>)> {
+        let (catalog, queue, server, ingest, jobs) =
+            (&self.catalog, &self.queue, &self.server, &self.ingest, &self.jobs);
+        let limits = &self.rate_limit;
+        let (count, seconds, ms) = (1..=u64::MAX, 1..=MOST_SECONDS, 1..=MOST_SECONDS * 1000);
+        vec![
+            ("catalog.max_connections", catalog.max_connections.into(), 1..=MOST_CONCURRENT),
+            ("catalog.acquire_timeout_seconds", catalog.acquire_timeout_seconds, seconds.clone()),
+            ("queue.poll_ms", queue.poll_ms, ms),
+            ("queue.timeout_seconds", queue.timeout_seconds, seconds.clone()),
             ("server.workers", server.workers as u64, 0..=MOST_CONCURRENT),
             ("server.request_timeout_seconds", server.request_timeout_seconds, seconds.clone()),
             ("ingest.max_wire_bytes", ingest.max_wire_bytes, count.clone()),
@@ -51,26 +66,25 @@ impl Config {
             ("jobs.concurrency", jobs.concurrency as u64, 0..=MOST_CONCURRENT),
             ("jobs.time_limit_seconds", jobs.time_limit_seconds, seconds.clone()),
             ("jobs.lease_seconds", jobs.lease_seconds, seconds.clone()),
-            ("jobs.max_attempts", u64::from(jobs.max_attempts), count.clone()),
+            ("jobs.max_attempts", jobs.max_attempts.into(), count.clone()),
             ("jobs.backoff_ms", jobs.backoff_ms, 0..=MOST_SECONDS * 1000),
-            ("jobs.upkeep_seconds", jobs.upkeep_seconds, seconds.clone()),
+            ("jobs.upkeep_seconds", jobs.upkeep_seconds, seconds),
             ("jobs.shutdown_grace_seconds", jobs.shutdown_grace_seconds, 0..=MOST_SECONDS),
-            ("results.kept_hours", results.kept_hours, 1..=MOST_SECONDS / 3600),
+            ("results.kept_hours", self.results.kept_hours, 1..=MOST_SECONDS / 3600),
             ("reports.memory_bytes", self.reports.memory_bytes as u64, LEAST_REPORT_MEMORY_BYTES..=u64::MAX),
-            ("rate_limit.requests_per_second", u64::from(self.rate_limit.requests_per_second), count.clone()),
-            (
-                "rate_limit.anonymous_requests_per_second",
-                u64::from(self.rate_limit.anonymous_requests_per_second),
-                count,
-            ),
-        ];
-        ranges.into_iter().filter_map(|(setting, value, range)| outside(setting, value, &range)).collect()
+            ("rate_limit.requests_per_second", limits.requests_per_second.into(), count.clone()),
+            ("rate_limit.anonymous_requests_per_second", limits.anonymous_requests_per_second.into(), count),
+        ]
     }
 
     fn unreadable(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.data_dir.as_os_str().is_empty() {
             faults.push(alone("data_dir", "`data_dir` is empty: expected the name of a folder".to_owned()));
+        }
+        if !is_prefix(&self.queue.prefix) {
+            let expected = format!("expected 1 to {LONGEST_PREFIX} of the letters `a` to `z`, digits, `_` and `-`");
+            faults.push(alone("queue.prefix", format!("`queue.prefix` is `{}`: {expected}", self.queue.prefix)));
         }
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             let level = &self.log.level;
@@ -97,6 +111,11 @@ impl Config {
         ];
         faults.into_iter().flatten().collect()
     }
+}
+
+fn is_prefix(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    (1..=LONGEST_PREFIX).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 fn alone(setting: &'static str, sentence: String) -> Fault {
@@ -153,6 +172,18 @@ mod tests {
         let said = sentences(|config| config.results.kept_hours = u64::MAX);
         assert_eq!(said, ["`results.kept_hours` is `18446744073709551615`: expected at most 87600"]);
         assert!(sentences(|config| (config.jobs.backoff_ms, config.server.workers) = (0, 0)).is_empty());
+    }
+
+    #[test]
+    fn a_prefix_is_short_and_has_nothing_in_it_that_means_something_to_redis() {
+        for prefix in ["tally", "a", "tally_2-b", &"x".repeat(32)] {
+            assert!(sentences(|config| config.queue.prefix = prefix.to_owned()).is_empty(), "{prefix}");
+        }
+        for prefix in ["", "Tally", "tally:", "tälly", "a b", "*", &"x".repeat(33)] {
+            let said = sentences(|config| config.queue.prefix = prefix.to_owned());
+            let expected = "expected 1 to 32 of the letters `a` to `z`, digits, `_` and `-`";
+            assert_eq!(said, [format!("`queue.prefix` is `{prefix}`: {expected}")]);
+        }
     }
 
     #[test]
