@@ -1,16 +1,18 @@
 //! A piece of input that holds whole lines, or whole elements of an array: the unit that parser threads work on.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memchr_iter;
 
+use crate::formats::Format;
 use crate::lines::trim_line_end;
 
 /// What marks UTF-8 at the start of an input.
 pub(crate) const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Whole lines or elements, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Block {
     /// The text: all bytes up to `end`, save the middle of a line that is over the limit.
     pub(crate) bytes: Vec<u8>,
@@ -18,6 +20,8 @@ pub(crate) struct Block {
     pub(crate) end: u64,
     /// How the pieces lie in `bytes`.
     pub(crate) cut: Cut,
+    /// How the first piece is written, where header lines before the block say so.
+    pub(crate) headed: Option<Arc<dyn Format>>,
 }
 
 /// How a block is cut into pieces.

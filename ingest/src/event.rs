@@ -110,7 +110,7 @@ impl Checks<'_> {
         let read = match value {
             Value::Integer(ms) => Some(*ms),
             Value::Text(text) => timestamp::rfc3339_ms(text),
-            Value::Number(_) | Value::Other(_) => None,
+            Value::Number(_) | Value::Bool(_) | Value::Other(_) => None,
         };
         let ts_ms = read.ok_or_else(|| {
             let expected = "expected RFC 3339, such as `2015-05-17T10:05:03Z`, or integer epoch milliseconds";

@@ -106,7 +106,8 @@ impl<R: Read> ArrayBlocks<R> {
         }
         self.element_start = 0;
         let end = self.offset + self.at as u64;
-        Some(Block { bytes: mem::take(&mut self.bytes), end, cut: Cut::Elements(mem::take(&mut self.places)) })
+        let cut = Cut::Elements(mem::take(&mut self.places));
+        Some(Block { bytes: mem::take(&mut self.bytes), end, cut, headed: None })
     }
 
     fn fill(&mut self) -> io::Result<bool> {

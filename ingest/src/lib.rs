@@ -6,7 +6,7 @@
 //! | [`event`] | a line's raw fields become a checked event; with [`raw`], [`cache_words`], [`sdk`], [`base_url`] |
 //! | [`body`] | HTTP bodies, over a [`stream`] |
 //! | [`files`] | files and standard input, with the ledger that makes repeats safe |
-//! | `lines`, `json_array` → `block` → `parse`, run by `pipeline` | what both share |
+//! | `lines`, `json_array` → `block` → `parse`, run by `pipeline` | what both share; with `headers` |
 //! | [`decode`], [`meter`] | compression; limits and hashes |
 //! | [`encode`] | events as lines again, to send them on |
 
@@ -20,6 +20,7 @@ pub mod event;
 pub mod fault;
 pub mod files;
 pub mod formats;
+mod headers;
 mod json_array;
 mod lines;
 pub mod meter;

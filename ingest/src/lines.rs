@@ -74,7 +74,7 @@ impl<R: Read> LineBlocks<R> {
         if bytes.is_empty() {
             return self.without_line_end();
         }
-        Ok(Some(Block { bytes, end: self.offset, cut: Cut::Lines }))
+        Ok(Some(Block { bytes, end: self.offset, cut: Cut::Lines, headed: None }))
     }
 
     /// How many of the bytes are the next block; none where no line ends in them.
@@ -121,7 +121,7 @@ impl<R: Read> LineBlocks<R> {
         }
         bytes.append(&mut last);
         self.offset += line_bytes;
-        Ok(Block { bytes, end: self.offset, cut: Cut::Lines })
+        Ok(Block { bytes, end: self.offset, cut: Cut::Lines, headed: None })
     }
 }
 

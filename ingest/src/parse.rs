@@ -1,6 +1,7 @@
 //! A block of lines becomes columns of events and a list of what was rejected.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -11,6 +12,7 @@ use crate::block::Block;
 use crate::event::{Checks, Rules};
 use crate::fault::Fault;
 use crate::formats::Format;
+use crate::headers::Reading;
 
 /// What a block held.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct Parsed {
     pub(crate) lines: u64,
     /// The first line over the limit, counted from 0 in the block.
     pub(crate) too_long: Option<u32>,
+    /// Where the last line begins, if it is rejected or a header: without its end it may be a part of an event.
+    pub(crate) no_event_at_end: Option<usize>,
 }
 
 /// A line that is no event.
@@ -58,20 +62,31 @@ pub(crate) struct LineParser<'r> {
     pub(crate) max_line_bytes: usize,
 }
 
-impl LineParser<'_> {
+impl<'r> LineParser<'r> {
+    /// Lines after the headers that made `headed` of the format.
+    pub(crate) fn reading(&self, headed: Option<Arc<dyn Format>>) -> Reading<'r> {
+        Reading::new(self.format, headed, self.max_line_bytes)
+    }
+
     pub(crate) fn parse(&self, block: &Block) -> Result<Parsed, ArrowError> {
         let checks = self.rules.now();
         let mut columns = RequestColumns::new();
         let (mut event_lines, mut rejects) = (Vec::new(), Vec::new());
-        let (mut unknown_fields, mut too_long, mut line_number) = (0, None, 0_u32);
+        let (mut unknown_fields, mut too_long, mut no_event_at_end, mut line_number) = (0, None, None, 0_u32);
+        let mut reading = self.reading(block.headed.clone());
         for place in block.places() {
             let line = &block.bytes[place.clone()];
             let number = line_number;
             line_number += 1;
+            no_event_at_end = None;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match self.parse_line(line, checks, &mut columns) {
+            if reading.takes_header(line) {
+                no_event_at_end = Some(place.start);
+                continue;
+            }
+            match self.parse_line(line, reading.format(), checks, &mut columns) {
                 Ok(unknown) => {
                     unknown_fields += unknown;
                     event_lines.push(number);
@@ -80,20 +95,28 @@ impl LineParser<'_> {
                     if line.len() > self.max_line_bytes {
                         too_long.get_or_insert(number);
                     }
+                    no_event_at_end = Some(place.start);
                     rejects.push(Reject { line: number, place, fault });
                 }
             }
         }
         let lines = u64::from(line_number);
-        Ok(Parsed { events: columns.finish()?, event_lines, rejects, unknown_fields, lines, too_long })
+        let events = columns.finish()?;
+        Ok(Parsed { events, event_lines, rejects, unknown_fields, lines, too_long, no_event_at_end })
     }
 
     /// Appends the line's event; how many unknown fields it had.
-    fn parse_line(&self, line: &[u8], checks: Checks<'_>, columns: &mut RequestColumns) -> Result<u64, Fault> {
+    fn parse_line(
+        &self,
+        line: &[u8],
+        format: &dyn Format,
+        checks: Checks<'_>,
+        columns: &mut RequestColumns,
+    ) -> Result<u64, Fault> {
         if line.len() > self.max_line_bytes {
             return Err(Fault::too_long(self.max_line_bytes));
         }
-        let mut raw = self.format.parse(line)?;
+        let mut raw = format.parse(line)?;
         columns.push(&checks.event(&mut raw)?);
         Ok(raw.unknown_fields)
     }

@@ -104,7 +104,7 @@ mod tests {
     use crate::lines::LineBlocks;
 
     fn block(number: u64) -> Block {
-        Block { bytes: number.to_string().into_bytes(), end: number, cut: Cut::Lines }
+        Block { bytes: number.to_string().into_bytes(), end: number, cut: Cut::Lines, headed: None }
     }
 
     #[test]

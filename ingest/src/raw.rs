@@ -86,6 +86,8 @@ pub enum Value<'a> {
     Integer(i64),
     /// A number with a fraction, or one that no integer holds.
     Number(f64),
+    /// True or false.
+    Bool(bool),
     /// Text, unescaped.
     Text(Cow<'a, str>),
     /// Something that no field can be, by its kind: `an array`.
@@ -102,11 +104,23 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Text of digits as an integer, as [`digits`](Self::digits) does; anything else as it is.
+    pub(crate) fn digits_as_integer(self) -> Self {
+        match &self {
+            Self::Text(text) => match Value::digits(text) {
+                Value::Integer(number) => Self::Integer(number),
+                _ => self,
+            },
+            _ => self,
+        }
+    }
+
     /// The value as a fault's reason repeats it.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Integer(number) => format!("`{number}`"),
             Self::Number(number) => format!("`{number}`"),
+            Self::Bool(truth) => format!("`{truth}`"),
             Self::Text(text) if text.is_empty() => "empty text".to_owned(),
             Self::Text(text) => format!("the text {}", shown(text)),
             Self::Other(kind) => (*kind).to_owned(),
@@ -119,6 +133,7 @@ impl fmt::Debug for Value<'_> {
         match self {
             Self::Integer(number) => write!(formatter, "{number}"),
             Self::Number(number) => write!(formatter, "{number:?}"),
+            Self::Bool(truth) => write!(formatter, "{truth}"),
             Self::Text(text) => write!(formatter, "{text:?}"),
             Self::Other(kind) => write!(formatter, "<{kind}>"),
         }

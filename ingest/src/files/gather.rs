@@ -1,7 +1,8 @@
 //! Parsed blocks become portions, each committed together with its place in the ledger.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tally_storage::events::ledger::SourcePosition;
@@ -12,6 +13,7 @@ use super::rejects::{self, RejectedLine};
 use super::sink::{Batch, Portion, Sink};
 use super::{BLOCK_BYTES, FileError, FileIngest};
 use crate::block::Block;
+use crate::formats::Format;
 use crate::lines::LineBlocks;
 use crate::parse::{LineParser, Parsed, Reject};
 use crate::pipeline;
@@ -24,6 +26,8 @@ pub(super) struct Gatherer<'g, 'a> {
     place: Place,
     committed_offset: u64,
     previous: Option<SourcePosition>,
+    /// What header lines before the place have made of the format.
+    headed: Option<Arc<dyn Format>>,
     gathered: Gathered,
 }
 
@@ -43,9 +47,10 @@ impl<'g, 'a> Gatherer<'g, 'a> {
         file: String,
         place: Place,
         previous: Option<SourcePosition>,
+        headed: Option<Arc<dyn Format>>,
     ) -> Self {
         let committed_offset = place.offset;
-        Self { ingest, sink, file, place, committed_offset, previous, gathered: Gathered::default() }
+        Self { ingest, sink, file, place, committed_offset, previous, headed, gathered: Gathered::default() }
     }
 
     /// Where everything before has been gathered.
@@ -56,13 +61,20 @@ impl<'g, 'a> Gatherer<'g, 'a> {
     /// Reads `rest`, which begins at [`offset`](Self::offset), and commits all of it.
     pub(super) fn read(&mut self, rest: impl Read + Send, parser: &LineParser<'_>) -> Result<(), FileError> {
         let threads = self.ingest.options.threads;
+        let mut reading = parser.reading(self.headed.take());
         let blocks = LineBlocks::new(rest, self.place.offset, BLOCK_BYTES, parser.max_line_bytes);
+        let blocks = blocks.map(|block| {
+            let mut block = block?;
+            reading.enter(&mut block);
+            Ok::<_, io::Error>(block)
+        });
         let read = pipeline::run(
             blocks,
             threads,
             |block| parser.parse(block),
             |block, parsed| self.collect(&block, parsed.map_err(FileError::Columns)?),
         );
+        self.headed = reading.into_headed();
         // What stands before a failure of the input is good, and a run that is stopped keeps what it has.
         if matches!(read, Ok(()) | Err(FileError::Read(_) | FileError::Cancelled)) {
             self.commit()?;
@@ -92,14 +104,13 @@ impl<'g, 'a> Gatherer<'g, 'a> {
         if self.ingest.cancelled.load(Ordering::Relaxed) { Err(FileError::Cancelled) } else { Ok(()) }
     }
 
-    /// Moves over the block; not over a last line that was rejected before its writer had ended it, so that a later run
-    /// sees it whole.
+    /// Moves over the block; not over a last line that is no event and that its writer has not ended, so that a later
+    /// run sees it whole.
     fn advance(&mut self, block: &Block, parsed: &Parsed) {
-        let last = parsed.rejects.last().filter(|last| u64::from(last.line) + 1 == parsed.lines);
-        match last.filter(|_| block.is_unterminated()) {
-            Some(open) => {
-                let offset = self.place.offset + open.place.start as u64;
-                self.place.advance(&block.bytes[..open.place.start], offset, parsed.lines - 1);
+        match parsed.no_event_at_end.filter(|_| block.is_unterminated()) {
+            Some(start) => {
+                let offset = self.place.offset + start as u64;
+                self.place.advance(&block.bytes[..start], offset, parsed.lines - 1);
             }
             None => self.place.advance(&block.bytes, block.end, parsed.lines),
         }

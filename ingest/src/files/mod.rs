@@ -148,7 +148,10 @@ impl<'a> FileIngest<'a> {
         let mut source = Source::open(input, &self.progress)?;
         let format = self.options.format.clone();
         let format = format.format_of(&source.start)?;
-        let resumed = resume(&mut source, &sink.positions().map_err(FileError::Sink)?)?;
+        let rules = self.options.rules.clone();
+        let max_line_bytes = self.options.max_line_bytes;
+        let parser = format.map(|format| LineParser { format, rules: &rules, max_line_bytes });
+        let resumed = resume(&mut source, &sink.positions().map_err(FileError::Sink)?, parser.as_ref())?;
         self.report.files.push(FileReport {
             file: input.to_string(),
             format: format.map(Format::name),
@@ -156,8 +159,8 @@ impl<'a> FileIngest<'a> {
             accepted: 0,
             rejected: 0,
         });
-        let Some(format) = format else { return Ok(()) };
-        self.read_from(resumed, input.to_string(), &source.start, format, sink)
+        let Some(parser) = parser else { return Ok(()) };
+        self.read_from(resumed, input.to_string(), &source.start, &parser, sink)
     }
 
     fn read_from(
@@ -165,24 +168,24 @@ impl<'a> FileIngest<'a> {
         resumed: Resumed,
         file: String,
         start: &[u8],
-        format: &dyn Format,
+        parser: &LineParser<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), FileError> {
-        let Resumed { mut rest, place, previous } = resumed;
-        let rules = self.options.rules.clone();
-        let parser = LineParser { format, rules: &rules, max_line_bytes: self.options.max_line_bytes };
+        let Resumed { mut rest, place, headed, previous } = resumed;
         let unanswered = sink.unanswered().map_err(FileError::Sink)?;
         let again = unanswered.into_iter().find(|(from, to)| {
             *from == previous && !of_this_head(start, std::slice::from_ref(to)).is_empty() && to.offset > place.offset
         });
-        let mut gatherer = Gatherer::new(self, sink, file, place, previous);
+        let mut gatherer = Gatherer::new(self, sink, file, place, previous, headed);
         if let Some((_, to)) = again {
             let length = to.offset - gatherer.offset();
-            gatherer.read(rest.by_ref().take(length), &parser)?;
+            gatherer.read(rest.by_ref().take(length), parser)?;
         }
-        gatherer.read(rest, &parser)
+        gatherer.read(rest, parser)
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
+use std::sync::Arc;
 
 use tally_storage::events::ledger::{HEAD_BYTES, SourcePosition, TAIL_BYTES};
 
 use super::FileError;
-use super::source::{Plain, Source};
+use super::source::{After, Plain, Source};
+use crate::formats::Format;
 use crate::lines::keep_last;
 use crate::meter::sha256_hex;
+use crate::parse::LineParser;
 
 /// A place in a source, and what the ledger needs to know of the bytes before it.
 #[derive(Debug, Clone)]
@@ -51,22 +54,30 @@ impl Place {
 pub(crate) struct Resumed {
     pub(crate) rest: Plain,
     pub(crate) place: Place,
+    /// What header lines before the place have made of the format.
+    pub(crate) headed: Option<Arc<dyn Format>>,
     /// The ledger's entry that this run moves on from.
     pub(crate) previous: Option<SourcePosition>,
 }
 
-/// Opens the source after the furthest position that is one of its own, else at its beginning.
-pub(crate) fn resume(source: &mut Source, positions: &[SourcePosition]) -> Result<Resumed, FileError> {
+/// Opens the source after the furthest position that is one of its own, else at its beginning. The parser is that of the
+/// source's lines, if it has lines.
+pub(crate) fn resume(
+    source: &mut Source,
+    positions: &[SourcePosition],
+    parser: Option<&LineParser<'_>>,
+) -> Result<Resumed, FileError> {
     for position in of_this_head(&source.start, positions) {
-        if let Some((rest, tail)) = source.open_after(&position)? {
-            return Ok(Resumed::at(position, &source.start, rest, tail)?);
+        let reading = parser.map(|parser| parser.reading(None));
+        if let Some(after) = source.open_after(&position, reading)? {
+            return Ok(Resumed::at(position, &source.start, after)?);
         }
         if source.is_pipe() {
             return Err(FileError::PipeDiffers { offset: position.offset });
         }
     }
     let rest = source.open_at(0)?.unwrap_or_else(|| Box::new(io::empty()));
-    Ok(Resumed { rest, place: Place::beginning(&source.start), previous: None })
+    Ok(Resumed { rest, place: Place::beginning(&source.start), headed: None, previous: None })
 }
 
 /// The positions whose head the source begins with, the furthest first.
@@ -87,10 +98,11 @@ pub(crate) fn of_this_head(start: &[u8], positions: &[SourcePosition]) -> Vec<So
 }
 
 impl Resumed {
-    fn at(position: SourcePosition, start: &[u8], rest: Plain, tail: Vec<u8>) -> io::Result<Self> {
+    fn at(position: SourcePosition, start: &[u8], after: After) -> io::Result<Self> {
+        let After { rest, tail, headed } = after;
         let in_line = tail.last().is_some_and(|byte| *byte != b'\n');
         let place = Place { tail, offset: position.offset, lines: position.lines, ..Place::beginning(start) };
-        let mut resumed = Self { rest, place, previous: Some(position) };
+        let mut resumed = Self { rest, place, headed, previous: Some(position) };
         if in_line {
             resumed.skip_line_end()?;
         }

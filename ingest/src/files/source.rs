@@ -8,10 +8,13 @@ use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tally_storage::events::ledger::SourcePosition;
+use tally_storage::events::ledger::{SourcePosition, TAIL_BYTES};
 
 use super::progress::{Counted, Progress};
 use crate::decode::Encoding;
+use crate::formats::Format;
+use crate::headers::Reading;
+use crate::lines::keep_last;
 use crate::meter::sha256_hex;
 
 /// How much of the beginning is kept: the ledger's head, and the lines that the format is told from.
@@ -125,14 +128,64 @@ impl Source {
         Ok((skipped == offset).then_some(plain))
     }
 
-    /// The bytes after the position, and the tail before it, if that is the tail that stood there before.
-    pub(crate) fn open_after(&mut self, position: &SourcePosition) -> io::Result<Option<(Plain, Vec<u8>)>> {
-        let from = position.offset.saturating_sub(position.tail_len);
-        let Some(mut plain) = self.open_at(from)? else { return Ok(None) };
-        let mut tail = Vec::new();
-        plain.by_ref().take(position.tail_len).read_to_end(&mut tail)?;
-        let same = tail.len() as u64 == position.tail_len && sha256_hex(&tail) == position.tail_sha256;
-        Ok(same.then_some((plain, tail)))
+    /// What is after the position, if the tail before it is the one that stood there before. Lines that have headers are
+    /// read from the beginning, for the last header before the position may be anywhere.
+    pub(crate) fn open_after(
+        &mut self,
+        position: &SourcePosition,
+        reading: Option<Reading<'_>>,
+    ) -> io::Result<Option<After>> {
+        let reading = reading.filter(Reading::has_headers);
+        let tail_start = position.offset.saturating_sub(position.tail_len);
+        let from = if reading.is_some() { 0 } else { tail_start };
+        let Some(mut rest) = self.open_at(from)? else { return Ok(None) };
+        let mut before = Tailed::new(rest.by_ref().take(position.offset - from), position.tail_len);
+        let headed = match reading {
+            Some(mut reading) => reading.pass(&mut before).map(|()| reading.into_headed())?,
+            None => io::copy(&mut before, &mut io::sink()).map(|_| None)?,
+        };
+        let (passed, tail) = before.finish();
+        let same = from + passed == position.offset && sha256_hex(&tail) == position.tail_sha256;
+        Ok(same.then_some(After { rest, tail, headed }))
+    }
+}
+
+/// A source opened after a position.
+pub(crate) struct After {
+    pub(crate) rest: Plain,
+    /// The bytes before the position.
+    pub(crate) tail: Vec<u8>,
+    /// What header lines before the position have made of the format.
+    pub(crate) headed: Option<Arc<dyn Format>>,
+}
+
+/// Keeps the last bytes that were read.
+struct Tailed<R> {
+    input: R,
+    tail: Vec<u8>,
+    tail_len: usize,
+    passed: u64,
+}
+
+impl<R: Read> Tailed<R> {
+    fn new(input: R, tail_len: u64) -> Self {
+        // The ledger's tails are a few KiB; what it says is not trusted to size a buffer.
+        let tail_len = usize::try_from(tail_len).map_or(TAIL_BYTES, |len| len.min(TAIL_BYTES));
+        Self { input, tail: Vec::new(), tail_len, passed: 0 }
+    }
+
+    /// How many bytes were read, and the last of them.
+    fn finish(self) -> (u64, Vec<u8>) {
+        (self.passed, self.tail)
+    }
+}
+
+impl<R: Read> Read for Tailed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        keep_last(&mut self.tail, &buffer[..count], self.tail_len);
+        self.passed += count as u64;
+        Ok(count)
     }
 }
 

@@ -44,12 +44,17 @@ impl<'a> AccessLine<'a> {
         Ok(Self { front, raw, rest })
     }
 
-    /// The event of a line that goes on with referrer and user agent, and ends there.
-    pub(super) fn with_user_agent(mut self) -> Result<RawEvent<'a>, Fault> {
+    /// The user agent of a line that goes on with referrer and user agent, and what follows it.
+    pub(super) fn referrer_and_user_agent(&self) -> Result<(Cow<'a, str>, &'a str), Fault> {
         let rest = self.rest.strip_prefix(' ').ok_or_else(|| cut_off("the referrer"))?;
         let (_, rest) = quoted(rest, "the referrer")?;
         let rest = rest.strip_prefix(' ').ok_or_else(|| cut_off("the user agent"))?;
-        let (agent, rest) = quoted(rest, "the user agent")?;
+        quoted(rest, "the user agent")
+    }
+
+    /// The event of a line that goes on with referrer and user agent, and ends there.
+    pub(super) fn with_user_agent(mut self) -> Result<RawEvent<'a>, Fault> {
+        let (agent, rest) = self.referrer_and_user_agent()?;
         if !rest.trim_end().is_empty() {
             return Err(Fault::line(format!("goes on with {} after the user agent", shown(rest.trim()))));
         }

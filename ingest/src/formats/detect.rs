@@ -1,6 +1,7 @@
 //! Tells a file's format from its first lines.
 
 use super::{FORMATS, Format, FormatError, known_names};
+use crate::headers::Reading;
 use crate::lines::trim_line_end;
 
 /// How many lines are asked about, blank ones aside.
@@ -20,12 +21,23 @@ pub fn detect(start: &[u8]) -> Result<Option<&'static dyn Format>, FormatError> 
     if lines.is_empty() {
         return Ok(None);
     }
-    let claimed = FORMATS.map(|format| lines.iter().filter(|line| format.claims(line)).count());
+    let claimed = FORMATS.map(|format| claimed(format, &lines));
     let most = claimed.into_iter().max().unwrap_or(0);
     if most == 0 {
         return Err(FormatError::NotTold { known: known_names() });
     }
     Ok(FORMATS.into_iter().zip(claimed).find(|(_, count)| *count == most).map(|(format, _)| format))
+}
+
+/// How many of the lines are claimed, each as the headers before it say.
+fn claimed(format: &dyn Format, lines: &[&[u8]]) -> usize {
+    let mut reading = Reading::new(format, None, usize::MAX);
+    let mut count = 0;
+    for line in lines {
+        count += usize::from(reading.format().claims(line));
+        reading.takes_header(line);
+    }
+    count
 }
 
 #[cfg(test)]
@@ -55,6 +67,8 @@ mod tests {
     #[test]
     fn lines_of_no_format_are_an_error_that_lists_the_formats() {
         let error = detect(b"hello\n{\"level\":\"info\"}\n").unwrap_err();
-        insta::assert_snapshot!(error, @"none of the first lines is of a known format (`ndjson`, `vhost-combined`, `combined`, `common`); name one with --format, or give the log_format");
+        assert!(FORMATS.iter().all(|format| error.to_string().contains(&format!("`{}`", format.name()))));
+        let text = error.to_string().replace(&known_names(), "…");
+        insta::assert_snapshot!(text, @"none of the first lines is of a known format (…); name one with --format, or give the log_format");
     }
 }

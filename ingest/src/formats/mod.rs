@@ -1,6 +1,16 @@
 //! The formats of lines, one file each. Adding one is its file and its line in [`FORMATS`].
 //!
-//! A format only says which field is where; [`crate::event`] says what a field may be.
+//! A format only says which field is where; [`crate::event`] says what a field may be. Beside the formats:
+//!
+//! | file | |
+//! |---|---|
+//! | `detect.rs` | tells a file's format from its first lines |
+//! | `access_line.rs` | what Common and its relatives share |
+//! | `fields_line.rs` | columns that a `#Fields` line names |
+//! | `json_line.rs` | lines of JSON |
+//! | `words.rs` | lines of words, quoted or not |
+//! | `percent.rs`, `seconds.rs`, `whole_url.rs`, `x_cache.rs` | values that many logs write alike |
+//! | `fixture.rs` | the formats' fixtures, for tests |
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +19,32 @@ use crate::fault::Fault;
 use crate::raw::RawEvent;
 
 mod access_line;
+mod alb;
+mod caddy;
+mod cloudflare;
+mod cloudfront;
 mod combined;
+mod combined_cache;
 mod common;
 mod detect;
+mod fastly;
+mod fields_line;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod haproxy;
+mod json_line;
 mod ndjson;
 mod nginx;
+mod nginx_json;
+mod percent;
+mod s3;
+mod seconds;
+mod traefik;
 mod vhost_combined;
+mod w3c;
+mod whole_url;
+mod words;
+mod x_cache;
 
 pub use detect::{DETECTION_LINES, detect};
 pub use ndjson::Ndjson;
@@ -34,6 +64,16 @@ pub trait Format: fmt::Debug + Send + Sync {
     /// The line is not of this format.
     fn parse<'a>(&self, line: &'a [u8]) -> Result<RawEvent<'a>, Fault>;
 
+    /// What header lines begin with: lines that are no events, but may say how the lines after them are written.
+    fn header_mark(&self) -> Option<u8> {
+        None
+    }
+
+    /// The format of the lines after a header line; none where that line changes nothing.
+    fn after_header(&self, _header: &[u8]) -> Option<Arc<dyn Format>> {
+        None
+    }
+
     /// Whether a line of unknown format is of this one. The more specific format must say no less often.
     fn claims(&self, line: &[u8]) -> bool {
         self.parse(line).is_ok()
@@ -41,8 +81,23 @@ pub trait Format: fmt::Debug + Send + Sync {
 }
 
 /// Every named format, the most specific first: where two claim as many lines, the earlier one has them.
-pub const FORMATS: [&dyn Format; 4] =
-    [&ndjson::Ndjson, &vhost_combined::VhostCombined, &combined::Combined, &common::Common];
+pub const FORMATS: [&dyn Format; 15] = [
+    &ndjson::Ndjson,
+    &caddy::Caddy,
+    &traefik::Traefik,
+    &cloudflare::Cloudflare,
+    &fastly::Fastly,
+    &nginx_json::NginxJson,
+    &cloudfront::CloudFront::START,
+    &w3c::W3c::START,
+    &alb::Alb,
+    &s3::S3,
+    &haproxy::HaProxy,
+    &vhost_combined::VhostCombined,
+    &combined_cache::CombinedCache,
+    &combined::Combined,
+    &common::Common,
+];
 
 /// What `--format` asks for.
 #[derive(Debug, Clone)]
@@ -121,20 +176,4 @@ fn snapshot(format: &dyn Format, lines: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_format_is_named_told_or_spelled_out() {
-        assert!(matches!("auto".parse(), Ok(Selection::Auto)));
-        assert!(matches!("combined".parse(), Ok(Selection::Named(format)) if format.name() == "combined"));
-        let spelled = r#"[$time_local] "$request" $status"#;
-        assert!(matches!(spelled.parse(), Ok(Selection::Nginx(_))));
-    }
-
-    #[test]
-    fn an_unknown_format_names_the_known_ones() {
-        let error = "apache".parse::<Selection>().unwrap_err();
-        insta::assert_snapshot!(error, @"format `apache` does not exist; expected `auto`, `ndjson`, `vhost-combined`, `combined`, `common` or an nginx log_format with its `$variables`");
-    }
-}
+mod tests;

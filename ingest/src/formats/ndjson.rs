@@ -3,15 +3,15 @@
 //! Read by a visitor straight into borrowed text, without an intermediate JSON value: this is the path that a million
 //! events a second take. Fields that the contract does not know are skipped and counted.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::Format;
-use crate::fault::{Fault, WHOLE_LINE, shown_bytes};
-use crate::raw::{Field, RawEvent, Value};
+use super::json_line::{Scalar, explain};
+use crate::fault::{Fault, WHOLE_LINE};
+use crate::raw::{Field, RawEvent};
 
 /// The format.
 #[derive(Debug, Clone, Copy)]
@@ -36,16 +36,6 @@ impl Format for Ndjson {
     fn claims(&self, line: &[u8]) -> bool {
         self.parse(line).is_ok_and(|raw| raw.get(Field::Ts).is_some() && raw.get(Field::Url).is_some())
     }
-}
-
-fn explain(error: &serde_json::Error, field: &'static str, line: &[u8]) -> Fault {
-    let text = error.to_string();
-    // serde_json ends every message with the place; the line within the line is always 1.
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    if error.is_data() {
-        return Fault::new(field, what);
-    }
-    Fault::line(format!("is no JSON: {what} at column {}, in {}", error.column(), shown_bytes(line)))
 }
 
 /// Reads one object; the cell says which field is being read, for the fault.
@@ -111,67 +101,12 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
-/// Any JSON value, as far as a field can be one; null is none.
-struct Scalar<'a>(Option<Value<'a>>);
-
-impl<'de> Deserialize<'de> for Scalar<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string, a number or null")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Scalar(None))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(Value::Other("true or false"))))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(Value::Integer(number))))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "no field takes an integer beyond 2^63: it will be refused")]
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(i64::try_from(number).map_or(Value::Number(number as f64), Value::Integer))))
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(Value::Number(number))))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(Value::Text(Cow::Borrowed(text)))))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Scalar(Some(Value::Text(Cow::Owned(text.to_owned())))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar(Some(Value::Other("an array"))))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar(Some(Value::Other("an object"))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
+    use crate::raw::Value;
 
     fn parse(line: &str) -> String {
         match Ndjson.parse(line.as_bytes()) {

@@ -10,6 +10,7 @@ use memchr::memmem::Finder;
 
 use super::Format;
 use super::access_line::{clf_time, cut_off, set_request, size, text_of, unescaped};
+use super::seconds::{epoch_seconds, seconds_as_ms};
 use crate::fault::Fault;
 use crate::raw::{Field, RawEvent, Value};
 
@@ -172,7 +173,7 @@ impl<'a> Fields<'a> {
         match variable {
             Variable::TimeLocal => self.raw.set(Field::Ts, clf_time(value)?),
             Variable::TimeIso8601 => self.raw.set_text(Field::Ts, value),
-            Variable::Msec => self.raw.set(Field::Ts, variable::epoch_seconds(value)?),
+            Variable::Msec => self.raw.set(Field::Ts, epoch_seconds(value)?),
             Variable::Request => self.request = Some(value),
             Variable::Method => self.method = given,
             Variable::RequestUri => self.uri = given.map(unescaped),
@@ -183,7 +184,7 @@ impl<'a> Fields<'a> {
             Variable::Status => self.raw.set(Field::Status, Value::digits(value)),
             Variable::BodyBytes => self.raw.set(Field::Bytes, size(value)),
             Variable::AllBytes => self.all_bytes = Some(value),
-            Variable::RequestTime => self.set_given(Field::DurationMs, given.map(variable::seconds_as_ms)),
+            Variable::RequestTime => self.set_given(Field::DurationMs, given.map(seconds_as_ms)),
             Variable::Cache => self.raw.set_text(Field::Cache, value),
             Variable::Text(field) => self.set_given(field, given.map(|text| Value::Text(unescaped(text)))),
             Variable::Skipped => {}

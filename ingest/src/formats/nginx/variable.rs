@@ -1,7 +1,6 @@
 //! What the variables of a `log_format` mean for an event.
 
-use crate::fault::{Fault, shown};
-use crate::raw::{Field, Value};
+use crate::raw::Field;
 
 /// What a variable gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,41 +62,5 @@ impl Variable {
 
     pub(super) fn is_time(self) -> bool {
         matches!(self, Self::TimeLocal | Self::TimeIso8601 | Self::Msec)
-    }
-}
-
-/// `1431857103.250` as epoch milliseconds.
-pub(super) fn epoch_seconds(text: &str) -> Result<Value<'static>, Fault> {
-    let ms = text.split_once('.').and_then(|(seconds, fraction)| {
-        let millis = format!("{fraction:0<3}");
-        Some(seconds.parse::<i64>().ok()?.checked_mul(1000)? + i64::from(millis.get(..3)?.parse::<u16>().ok()?))
-    });
-    ms.map(Value::Integer).ok_or_else(|| {
-        Fault::new(Field::Ts.name(), format!("{} is no time: expected seconds such as `1431857103.250`", shown(text)))
-    })
-}
-
-/// `0.125` as milliseconds.
-pub(super) fn seconds_as_ms(text: &str) -> Value<'_> {
-    match text.parse::<f64>() {
-        // Logged to the millisecond: what lies beyond is an error of the multiplication.
-        Ok(seconds) => Value::Number((seconds * 1e6).round() / 1e3),
-        Err(_) => Value::Text(text.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_become_milliseconds_without_crumbs() {
-        assert_eq!(seconds_as_ms("0.007"), Value::Number(7.0));
-        assert_eq!(seconds_as_ms("x"), Value::Text("x".into()));
-        assert_eq!(epoch_seconds("1431857103.250"), Ok(Value::Integer(1_431_857_103_250)));
-        assert_eq!(epoch_seconds("1431857103.2"), Ok(Value::Integer(1_431_857_103_200)));
-        for text in ["", "1431857103", "x.1", "1.x", "1.é", "9223372036854775807.1"] {
-            assert!(epoch_seconds(text).is_err(), "{text}");
-        }
     }
 }
