@@ -90,7 +90,7 @@ async fn report_access(request: &HttpRequest) -> Result<ReportAccess, ApiError> 
     };
     let permitted = access.as_ref().and_then(|access| access.role).is_some_and(Role::may_report);
     let rate = match (&organization, &access) {
-        (Ok(uid), Some(access)) if permitted => state.rate.count_organization(uid, access.requests_per_second),
+        (Ok(uid), Some(access)) if permitted => state.rate.count_organization(uid, access.requests_per_second).await,
         _ => state.rate.count_address(client_address(request)),
     };
     remember(request, rate);

@@ -7,7 +7,7 @@
 //! | `/ingest/v1/…` | `ingest/`: events and the Launch inventory |
 //! | `/healthz`, `/readyz`, `/metrics` | `operations/` |
 //!
-//! Beside them: `error.rs` (the one table of errors), `access.rs` (who may do it, as extractors), `rate_limit.rs`,
+//! Beside them: `error.rs` (the one table of errors), `access.rs` (who may do it, as extractors), `rate_limit/`,
 //! `query.rs` (query strings), `request_log.rs` (request ids, the log line, request metrics), `server.rs`.
 
 mod access;
@@ -27,6 +27,6 @@ mod v2;
 
 pub use self::ingest::IngestOptions;
 pub use self::metrics::Metrics;
-pub use self::rate_limit::RateLimits;
-pub use self::server::{Server, ServerHandle, ServerOptions};
+pub use self::rate_limit::{RateLimits, SharedCounts};
+pub use self::server::{Routes, Server, ServerHandle, ServerOptions};
 pub use self::state::{Parts, Readiness};

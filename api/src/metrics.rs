@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use tally_jobs::run::{JobObserver, Outcome};
 use tally_storage::catalog::{JobCounts, JobState};
@@ -22,6 +23,7 @@ pub struct Metrics {
     events: IntCounterVec,
     batches: IntCounterVec,
     backlog: IntGauge,
+    counted_alone: IntCounter,
 }
 
 impl Metrics {
@@ -46,6 +48,9 @@ impl Metrics {
         registry.register(Box::new(jobs.clone()))?;
         let backlog = IntGauge::new("tally_ingest_backlog_bytes", "Bytes of events that wait to be flushed.")?;
         registry.register(Box::new(backlog.clone()))?;
+        let counted_alone =
+            IntCounter::new("tally_rate_limit_local_total", "Requests counted by this process alone: Redis was away.")?;
+        registry.register(Box::new(counted_alone.clone()))?;
         Ok(Self {
             requests: counter("tally_http_requests_total", "HTTP requests.", &["method", "path", "status"])?,
             request_seconds: seconds("tally_http_request_seconds", "Time to answer a request.", &["path"])?,
@@ -56,6 +61,7 @@ impl Metrics {
             batches: counter("tally_ingest_batches_total", "Batches by HTTP status.", &["status"])?,
             jobs,
             backlog,
+            counted_alone,
             registry,
         })
     }
@@ -63,6 +69,10 @@ impl Metrics {
     pub(crate) fn request_answered(&self, method: &str, path: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[method, path, &status.to_string()]).inc();
         self.request_seconds.with_label_values(&[path]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn request_counted_alone(&self) {
+        self.counted_alone.inc();
     }
 
     pub(crate) fn job_submitted(&self, report: &str) {

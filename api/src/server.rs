@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer};
 
 use crate::error::ApiError;
 use crate::ingest::IngestOptions;
-use crate::rate_limit::RateLimits;
+use crate::rate_limit::{RateLimits, SharedCounts};
 use crate::request_log::log_request;
 use crate::state::{AppState, Parts};
 use crate::{access, ingest, operations, session, v2};
@@ -31,10 +31,23 @@ pub struct ServerOptions {
     pub trust_forwarded_for: bool,
     /// How many requests are answered.
     pub rate_limits: RateLimits,
+    /// Where several processes count them together.
+    pub shared_counts: Option<SharedCounts>,
+    /// What is answered.
+    pub routes: Routes,
     /// Bytes of rendered pages kept in memory.
     pub page_cache_bytes: u64,
     /// What is taken in.
     pub ingest: IngestOptions,
+}
+
+/// What a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routes {
+    /// The whole API.
+    All,
+    /// What those who run Tally ask of a process that does other work.
+    Operations,
 }
 
 /// A server that listens. Nothing is answered until it is [`run`](Self::run).
@@ -67,13 +80,16 @@ impl Server {
     /// When the address cannot be listened on.
     pub fn bind(parts: Parts, options: &ServerOptions) -> io::Result<Self> {
         let state = Data::new(AppState::new(parts, options));
+        let routes = options.routes;
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
                 .wrap(from_fn(log_request))
-                .configure(v2::routes)
-                .configure(session::routes)
-                .configure(ingest::routes)
+                .configure(|config| {
+                    if routes == Routes::All {
+                        config.configure(v2::routes).configure(session::routes).configure(ingest::routes);
+                    }
+                })
                 .configure(operations::routes)
                 .default_service(web::to(unknown_path))
         })

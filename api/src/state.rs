@@ -16,8 +16,8 @@ use crate::v2::PageCache;
 /// Whether this process does what it is there for.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    /// The worker that takes jobs.
-    pub worker: Worker,
+    /// The worker that takes jobs, where the process has one.
+    pub worker: Option<Worker>,
 }
 
 /// Passwords checked at once.
@@ -59,7 +59,12 @@ pub(crate) struct AppState {
 impl AppState {
     pub(crate) fn new(parts: Parts, options: &ServerOptions) -> Self {
         Self {
-            rate: RateLimiters::new(options.rate_limits, parts.store.clock.clone()),
+            rate: RateLimiters::new(
+                options.rate_limits,
+                options.shared_counts.clone(),
+                parts.store.clock.clone(),
+                parts.metrics.clone(),
+            ),
             store: parts.store,
             queue: parts.queue,
             readiness: parts.readiness,

@@ -47,6 +47,22 @@ pub(crate) enum Command {
     ///
     /// It stops on SIGTERM and SIGINT: requests and jobs under way may end first, a second signal stops it at once.
     Serve(ServeArgs),
+    /// Run a part of the server: the API
+    ///
+    /// Any number of processes share a catalog, a queue on Redis and a data folder.
+    Api,
+    /// Run a part of the server: a worker, which computes reports
+    ///
+    /// It answers `/healthz`, `/readyz` and `/metrics` at `server.bind`. It gives unfinished jobs back when it stops.
+    Worker,
+    /// Run a part of the server: the scheduler, which looks after jobs, events and files
+    ///
+    /// It answers `/healthz`, `/readyz` and `/metrics` at `server.bind`. Of several, one does each task.
+    Scheduler,
+    /// Bring the catalog's tables up to date and exit
+    ///
+    /// Every other command does so too where it starts; run this first where many start at once.
+    Migrate,
     /// Organizations and who may do what in them
     #[command(flatten)]
     Account(AccountCommand),

@@ -5,7 +5,7 @@
 //! | `arguments.rs` | the command line |
 //! | `config/` | settings: read, checked, handed out |
 //! | `commands/` | one file for each command |
-//! | `serve.rs` | the server that `tally serve` runs |
+//! | `serve.rs` | the server that `tally serve` runs, and the parts of it |
 //! | `report/` | the client that `tally report` is |
 //! | `demo/` | made-up traffic |
 //! | `output.rs`, `prompt.rs`, `progress.rs`, `logging.rs` | answers, questions, progress bars, the log |
@@ -34,7 +34,9 @@ use tally_storage::clock::Clock;
 use tokio::runtime::Runtime;
 
 use self::arguments::{Arguments, Command};
-use self::config::Sources;
+use self::commands::migrate;
+use self::commands::serve::ServeArgs;
+use self::config::{Role, Sources};
 
 /// Does what the command line says, and says how the process is to exit.
 #[must_use]
@@ -64,7 +66,11 @@ impl Arguments {
         };
         match self.command {
             Command::Ingest(args) => return args.run(&configured()?, clock, &runtime()?, &mut io::stdout()),
-            Command::Serve(args) => runtime()?.block_on(args.run(&configured()?, clock)),
+            Command::Serve(args) => runtime()?.block_on(args.run(Role::Serve, &configured()?, clock)),
+            Command::Api => runtime()?.block_on(ServeArgs::default().run(Role::Api, &configured()?, clock)),
+            Command::Worker => runtime()?.block_on(ServeArgs::default().run(Role::Worker, &configured()?, clock)),
+            Command::Scheduler => runtime()?.block_on(ServeArgs::default().run(Role::Scheduler, &configured()?, clock)),
+            Command::Migrate => runtime()?.block_on(migrate::run(&configured()?, clock, &mut io::stdout())),
             Command::Check(args) => args.run(&configured()?, &mut io::stdout()),
             Command::Ping(args) => args.run(&configured()?),
             Command::Account(command) => runtime()?.block_on(command.run(&configured()?, clock)),

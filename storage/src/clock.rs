@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::error::StorageError;
-
 /// Where the current time comes from.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
@@ -57,18 +55,5 @@ impl Clock {
     #[must_use]
     pub fn today(&self) -> NaiveDate {
         self.now().date_naive()
-    }
-}
-
-/// A time as the catalog stores it: milliseconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, Copy, sqlx::Type)]
-#[sqlx(transparent)]
-pub(crate) struct StoredTime(i64);
-
-impl TryFrom<StoredTime> for DateTime<Utc> {
-    type Error = StorageError;
-
-    fn try_from(StoredTime(ms): StoredTime) -> Result<Self, StorageError> {
-        Self::from_timestamp_millis(ms).ok_or_else(|| StorageError::Corrupt(format!("a time of {ms} ms since 1970")))
     }
 }

@@ -2,6 +2,7 @@
 
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
+use sqlx::postgres::PgDatabaseError;
 
 use crate::catalog::Email;
 use crate::ids::{OrganizationUid, UserUid};
@@ -120,13 +121,23 @@ fn is_temporary_database_error(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        // SQLite's busy, locked, I/O error and full disk, with their extended codes in the upper bits.
-        sqlx::Error::Database(inner) => inner
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13)),
+        sqlx::Error::Database(inner) => {
+            let code = inner.code().unwrap_or_default();
+            if inner.try_downcast_ref::<PgDatabaseError>().is_some() {
+                is_temporary_sqlstate(&code)
+            } else {
+                // Busy, locked, I/O error and full disk, with SQLite's extended codes in the upper bits.
+                code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+            }
+        }
         _ => false,
     }
+}
+
+/// Lost connections, transactions that lost against another one, a server without resources, stopping or starting, and
+/// its own I/O errors: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+fn is_temporary_sqlstate(code: &str) -> bool {
+    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }
 
 fn is_temporary_io_error(error: &std::io::Error) -> bool {

@@ -76,12 +76,6 @@ impl DataFolder {
         &self.0.root
     }
 
-    /// The catalog's file.
-    #[must_use]
-    pub fn catalog_path(&self) -> PathBuf {
-        self.0.root.join("catalog.db")
-    }
-
     /// Where queries spill to.
     #[must_use]
     pub fn spill_path(&self) -> PathBuf {

@@ -34,8 +34,7 @@ fn is_prefixed_uuid(value: &str, prefix: &str) -> bool {
 }
 
 /// An organization: what owns events, stacks, members and jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrganizationUid(String);
 
@@ -81,8 +80,7 @@ pub fn mint_stack_api_key() -> String {
 }
 
 /// A user of any number of organizations.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserUid(String);
 
@@ -100,6 +98,17 @@ impl UserUid {
     }
 }
 
+impl FromStr for UserUid {
+    type Err = MalformedId;
+
+    fn from_str(value: &str) -> Result<Self, MalformedId> {
+        if is_blt(value) {
+            return Ok(Self(value.to_owned()));
+        }
+        Err(MalformedId { value: value.to_owned(), kind: "user", expected: "`blt` and 16 lower-case hex digits" })
+    }
+}
+
 impl fmt::Display for UserUid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -107,8 +116,7 @@ impl fmt::Display for UserUid {
 }
 
 /// A job: one accepted request for a report. `job_` and a UUID.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(String);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::blocking;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogAddress};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::Events;
@@ -18,6 +18,8 @@ const RUBBISH_AFTER: Duration = Duration::from_hours(1);
 pub struct StoreOptions {
     /// The data folder, made if it is not there.
     pub data_dir: std::path::PathBuf,
+    /// Where the catalog is.
+    pub catalog: CatalogAddress,
     /// Bytes of log rows that may wait to be flushed.
     pub max_backlog_bytes: u64,
     /// How queries may use the machine.
@@ -46,7 +48,7 @@ impl Store {
     /// When the folder or the catalog cannot be opened.
     pub async fn open(options: &StoreOptions, clock: Clock) -> Result<Self, StorageError> {
         let folder = DataFolder::open(&options.data_dir)?;
-        let catalog = Catalog::open(&folder.catalog_path(), clock.clone()).await?;
+        let catalog = Catalog::open(&options.catalog, clock.clone()).await?;
         let events = Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
         let lake = Lake::open(catalog.clone(), &folder, &options.lake)?;
         Ok(Self { catalog, events, lake, folder, clock })

@@ -1,5 +1,7 @@
 //! A client that takes every answer as it comes, and an answer that a test can read to the byte.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,11 +31,13 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A client of one server.
+/// A client of one server, or of several that answer alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     agent: Agent,
-    base: String,
+    bases: Arc<[String]>,
+    /// Whose turn it is, where there are several.
+    turn: Arc<AtomicUsize>,
 }
 
 /// A whole answer.
@@ -46,17 +50,22 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
+        Self::of(vec![base])
+    }
+
+    /// Of servers that are asked in turn.
+    pub(crate) fn of(bases: Vec<String>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .timeout_global(Some(DEADLINE));
-        Self { agent: config.build().new_agent(), base }
+        Self { agent: config.build().new_agent(), bases: bases.into(), turn: Arc::default() }
     }
 
-    /// The URL of its server.
+    /// The URL of its server, or of the one whose turn it is.
     pub(crate) fn base(&self) -> &str {
-        &self.base
+        &self.bases[self.turn.fetch_add(1, Ordering::Relaxed) % self.bases.len()]
     }
 
     pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -77,7 +86,7 @@ impl Client {
         body: Option<&[u8]>,
     ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap());
-        request = request.uri(format!("{}{path}", self.base));
+        request = request.uri(format!("{}{path}", self.base()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -7,7 +7,8 @@
 //! | `reports.rs`, `report_laws.rs`, `contract.rs` | what reports say |
 //! | `refusals.rs`, `faults.rs` | every refusal of the contract, to the byte |
 //! | `retrieve.rs`, `sessions.rs`, `rate_limits.rs`, `secrets.rs`, `operations.rs` | the rest of the API |
-//! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs`, `log_file.rs` | events in |
+//! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs` | events in |
+//! | `log_file.rs`, `log_formats.rs` | log files in |
 //! | `crashes.rs`, `restarts.rs` | what is left after a process ends |
 //! | `crate_arrows.rs` | which crate may know which |
 #![allow(
@@ -30,6 +31,7 @@ mod ingest;
 mod ingest_limits;
 mod launch;
 mod log_file;
+mod log_formats;
 mod operations;
 mod program;
 mod rate_limits;

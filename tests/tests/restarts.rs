@@ -24,7 +24,7 @@ fn jobs_accepted_before_a_graceful_restart_finish_after_it() {
     let jobs: Vec<String> = (0..JOBS).map(submit).collect();
     server.stop();
     let counts = server.wait(async {
-        let catalog = Catalog::open(&server.config.data_dir.join("catalog.db"), server.clock.clone()).await.unwrap();
+        let catalog = Catalog::open(&server.config.catalog_address(), server.clock.clone()).await.unwrap();
         let counts = catalog.count_jobs().await.unwrap();
         catalog.close().await;
         counts

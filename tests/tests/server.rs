@@ -1,14 +1,17 @@
-//! The server of `tally serve` inside the test: a folder of its own, a free port, a clock that stands still.
+//! A server inside the test: a place of its own, free ports, a clock that stands still.
+//!
+//! Embedded it is `tally serve`; scaled out it is two of `tally api` and two of `tally worker` with a scheduler, which share
+//! nothing but what separate processes would.
 
 use std::future::Future;
 use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
-use tally::config::Config;
+use tally::config::{Config, Role};
 use tally::serve::{self, Running};
 use tally_storage::clock::Clock;
 use tally_storage::store::Store;
-use tempfile::TempDir;
+use tally_tests::{Scratch, Shape};
 use tokio::runtime::Runtime;
 
 use crate::http::Client;
@@ -22,9 +25,31 @@ pub(crate) struct TestServer {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
-    running: Option<Running>,
+    running: Vec<Running>,
     runtime: Runtime,
-    _folder: TempDir,
+    _scratch: Scratch,
+}
+
+/// What runs: the one that answers first.
+fn roles() -> &'static [Role] {
+    match Shape::of_this_run() {
+        Shape::Embedded => &[Role::Serve],
+        Shape::ScaledOut => &[Role::Api, Role::Api, Role::Worker, Role::Worker, Role::Scheduler],
+    }
+}
+
+/// The settings of that place.
+pub(crate) fn config_in(scratch: &Scratch) -> Config {
+    let mut config = Config { data_dir: scratch.path().join("data"), ..Config::default() };
+    if let Some(url) = scratch.catalog_url() {
+        config.catalog.url = url.parse().unwrap();
+        config.catalog.max_connections = 4;
+    }
+    if let Some((url, prefix)) = scratch.queue() {
+        config.queue.url = url.parse().unwrap();
+        prefix.clone_into(&mut config.queue.prefix);
+    }
+    config
 }
 
 pub(crate) fn moment(text: &str) -> DateTime<Utc> {
@@ -38,8 +63,8 @@ impl TestServer {
 
     /// Starts one whose settings differ.
     pub(crate) fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        let scratch = Scratch::new();
+        let mut config = config_in(&scratch);
         config.server.bind = "127.0.0.1:0".parse().unwrap();
         config.server.workers = 2;
         config.jobs.upkeep_seconds = 1;
@@ -50,17 +75,18 @@ impl TestServer {
         config.validate().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let clock = Clock::fixed(moment(NOW));
-        let running = runtime.block_on(serve::start(&config, clock.clone())).unwrap();
-        let client = Client::new(format!("http://{}", running.address));
-        Self { client, clock, config, running: Some(running), runtime, _folder: folder }
+        let client = Client::new(String::new());
+        let mut server = Self { client, clock, config, running: Vec::new(), runtime, _scratch: scratch };
+        server.start_again();
+        server
     }
 
     pub(crate) fn store(&self) -> &Store {
-        &self.running.as_ref().unwrap().store
+        &self.running[0].store
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().address
+        self.running[0].address
     }
 
     /// Waits for something that the server's parts do.
@@ -81,15 +107,17 @@ impl TestServer {
     pub(crate) fn stop(&mut self) {
         // Connections that are kept open would be waited for.
         self.client = Client::new(String::new());
-        let running = self.running.take().unwrap();
-        self.runtime.block_on(running.shut_down());
+        for running in self.running.drain(..) {
+            self.runtime.block_on(running.shut_down());
+        }
     }
 
     /// Starts it again on the same folder, with the settings as they are now.
     pub(crate) fn start_again(&mut self) {
-        let running = self.runtime.block_on(serve::start(&self.config, self.clock.clone())).unwrap();
-        self.client = Client::new(format!("http://{}", running.address));
-        self.running = Some(running);
+        let start = |role| self.runtime.block_on(serve::start(&self.config, role, self.clock.clone())).unwrap();
+        self.running = roles().iter().copied().map(start).collect();
+        let answering = self.running.iter().zip(roles()).filter(|(_, role)| role.answers_requests());
+        self.client = Client::of(answering.map(|(running, _)| format!("http://{}", running.address)).collect());
     }
 
     pub(crate) fn restart(&mut self) {
@@ -100,8 +128,6 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        if self.running.is_some() {
-            self.stop();
-        }
+        self.stop();
     }
 }

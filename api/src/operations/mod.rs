@@ -4,6 +4,7 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use serde_json::json;
+use tally_jobs::run::Worker;
 
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -21,14 +22,17 @@ async fn get_health() -> impl Responder {
     web::Json(json!({"status": "ok"}))
 }
 
-/// Whether worker, catalog and lake are ready: 200, else 503 and which is not.
+/// Whether worker (where the process has one), catalog and lake are ready: 200, else 503 and which is not.
 async fn get_readiness(state: Data<AppState>) -> impl Responder {
-    let worker = state.readiness.worker.is_alive();
+    let worker = state.readiness.worker.as_ref().map(Worker::is_alive);
     let catalog = state.store.catalog.ping().await.is_ok();
     let lake = state.store.folder_is_writable().await;
     let word = |ready| if ready { "ready" } else { "not ready" };
-    let body = json!({"worker": word(worker), "catalog": word(catalog), "lake": word(lake)});
-    if worker && catalog && lake {
+    let mut body = json!({"catalog": word(catalog), "lake": word(lake)});
+    if let Some(alive) = worker {
+        body["worker"] = word(alive).into();
+    }
+    if worker.unwrap_or(true) && catalog && lake {
         HttpResponse::Ok().json(body)
     } else {
         HttpResponse::ServiceUnavailable().json(body)

@@ -50,10 +50,8 @@ async fn accept(
     let parameters = serde_json::to_string(parameters).map_err(|error| ApiError::Internal(Box::new(error)))?;
     let job = NewJob { id: JobId::mint(), organization, report: report.about().name.to_owned(), parameters };
     state.store.catalog.insert_job(&job).await?;
-    // The row is what counts: where nobody reads the queue any more, the next start looks at every queued job.
-    if let Err(closed) = state.queue.push(job.id.clone()) {
-        tracing::warn!(job = %job.id, "{closed}; the job waits for the next start");
-    }
+    // The row is what counts: the client has its id also where the queue is away, and the upkeep pushes it later.
+    state.queue.push(job.id.clone());
     Ok(job.id)
 }
 

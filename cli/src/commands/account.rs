@@ -48,8 +48,8 @@ impl AccountCommand {
     /// # Errors
     /// When the catalog cannot be opened, or whatever the command says.
     pub async fn run(self, config: &Config, clock: Clock) -> anyhow::Result<()> {
-        let folder = DataFolder::open(&config.data_dir)?;
-        let catalog = Catalog::open(&folder.catalog_path(), clock).await?;
+        DataFolder::open(&config.data_dir)?;
+        let catalog = Catalog::open(&config.catalog_address(), clock).await?;
         let done = self.run_on(&catalog, &mut Prompt::stdin()).await;
         catalog.close().await;
         done

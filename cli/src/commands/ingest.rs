@@ -18,7 +18,7 @@ use anyhow::{Context as _, bail, ensure};
 use tally_ingest::base_url::BaseUrl;
 use tally_ingest::event::Rules;
 use tally_ingest::files::{FileError, FileIngest, FileOptions, Input, PortionBounds, Progress, Sink, StoreSink};
-use tally_ingest::formats::Selection;
+use tally_ingest::formats::{FORMATS, Selection};
 use tally_storage::catalog::Catalog;
 use tally_storage::clock::Clock;
 use tally_storage::events::requests::Service;
@@ -31,13 +31,7 @@ use self::remote::{Patience, Remote, RemoteSink};
 use super::lookup;
 use crate::config::Config;
 
-const HELP: &str = "\
-Formats (told from the first lines unless --format names one):
-  ndjson           Tally's own: one JSON object a line, with ts, url, status and more
-  combined         Combined Log Format, the default of nginx and most Apaches
-  common           Common Log Format
-  vhost-combined   Combined with `host:port` in front
-  '<log_format>'   any log_format of nginx, as its string with its $variables
+const AFTER_FORMATS: &str = "  '<log_format>'   any log_format of nginx, as its string with its $variables
 
 Files may be plain, gzip, zstd or bzip2. Running it again is safe: a ledger knows files by what they say, \
 so a file that has grown, was renamed or compressed adds only what is new.
@@ -52,9 +46,15 @@ Examples:
   zcat old.log.gz | tally ingest --format combined -
   tally ingest --server https://tally.example.com access.log   (the key in TALLY_INGEST_KEY)";
 
+/// What stands below the options: every format of the registry, and how the command is used.
+fn help() -> String {
+    let formats = FORMATS.map(|format| format!("  {:<16} {}\n", format.name(), format.describe()));
+    format!("Formats (told from the first lines unless --format names one):\n{}{AFTER_FORMATS}", formats.concat())
+}
+
 /// The options of `tally ingest`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = help())]
 pub struct IngestArgs {
     /// Log files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]

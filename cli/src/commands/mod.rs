@@ -7,6 +7,7 @@ pub mod ingest;
 pub mod key;
 mod lookup;
 pub mod member;
+pub mod migrate;
 #[cfg(test)]
 mod operator;
 pub mod org;

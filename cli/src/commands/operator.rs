@@ -4,10 +4,11 @@ use std::io::Cursor;
 
 use clap::{CommandFactory as _, Parser};
 use serde_json::Value;
-use tally_storage::catalog::{Catalog, Role};
+use tally_storage::catalog::{Catalog, CatalogAddress, Role};
 use tally_storage::clock::Clock;
 use tally_storage::ids::{OrganizationUid, UserUid};
 use tally_storage::password::Password;
+use tally_tests::Scratch;
 
 use super::key::KeyCommand;
 use super::member::MemberCommand;
@@ -44,15 +45,17 @@ enum AccountCommand {
 /// Somebody with a catalog of their own, at noon of 1 March 2026.
 pub(super) struct Operator {
     pub(super) catalog: Catalog,
-    _folder: tempfile::TempDir,
+    _scratch: Scratch,
 }
 
 impl Operator {
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new();
         let clock = Clock::fixed("2026-03-01T12:00:00Z".parse().unwrap());
-        let catalog = Catalog::open(&folder.path().join("catalog.db"), clock).await.unwrap();
-        Self { catalog, _folder: folder }
+        let address =
+            scratch.catalog_url().map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres);
+        let catalog = Catalog::open(&address, clock).await.unwrap();
+        Self { catalog, _scratch: scratch }
     }
 
     pub(super) async fn organization(&self) -> OrganizationUid {

@@ -1,4 +1,4 @@
-//! `tally serve`: the server, until it is told to stop.
+//! `tally serve`, `tally api`, `tally worker` and `tally scheduler`: the server or a part of it, until it is told to stop.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -9,12 +9,12 @@ use tally_storage::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::ping::base_url;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::demo::{self, Banner, DEMO_EVENTS};
 use crate::serve::{self, Running};
 
 /// The options of `tally serve`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct ServeArgs {
     /// Make an organization with 90 days of made-up events, once, and print lines to try
     #[arg(long)]
@@ -22,13 +22,13 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Serves until the process is told to stop.
+    /// Does what the role says until the process is told to stop.
     ///
     /// # Errors
     /// When it cannot start, or HTTP fails.
-    pub async fn run(&self, config: &Config, clock: Clock) -> anyhow::Result<()> {
+    pub async fn run(&self, role: Role, config: &Config, clock: Clock) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("signals cannot be listened for")?;
-        let mut running = serve::start(config, clock).await?;
+        let mut running = serve::start(config, role, clock).await?;
         let served = tokio::select! {
             served = self.serve(&mut running) => served,
             name = signals.next() => {

@@ -17,7 +17,7 @@ const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-c
 /// Where the catalog is. Shown without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum CatalogUrl {
-    /// A SQLite file; a relative path is below the data folder.
+    /// A `SQLite` file; a relative path is below the data folder.
     Sqlite(PathBuf),
     /// A PostgreSQL database: the whole URL, password and all.
     Postgres(String),

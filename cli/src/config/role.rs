@@ -50,7 +50,7 @@ impl Role {
 
     /// Whether a process of this role can work with these settings.
     ///
-    /// A SQLite catalog is no contradiction: processes on one host share its file, and hosts cannot be seen from here.
+    /// A `SQLite` catalog is no contradiction: processes on one host share its file, and hosts cannot be seen from here.
     ///
     /// # Errors
     /// When jobs that it announces, or is to hear of, would not leave its own process.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Format;
-use super::fields_line::{Dialect, Directives, MARK};
+use super::fields_line::{Dialect, Directives, MARK, is_directive};
 use super::percent::{decoded, undoubled};
 use super::seconds::seconds_as_ms;
 use crate::fault::Fault;
@@ -48,8 +48,8 @@ impl Format for CloudFront {
     }
 
     fn claims(&self, line: &[u8]) -> bool {
-        let of_an_edge = memchr::memmem::find(line, b" x-edge-").is_some();
-        let header = of_an_edge && self.0.and(line).is_some_and(|directives| directives.tell_events());
+        let of_an_edge = || memchr::memmem::find(line, b" x-edge-").is_some();
+        let header = is_directive(line, &["version"]) || is_directive(line, &["fields"]) && of_an_edge();
         header || self.parse(line).is_ok()
     }
 }

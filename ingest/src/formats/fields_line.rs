@@ -99,8 +99,8 @@ impl Directives {
 
     /// These and one more; none where that one changes nothing.
     pub(super) fn and(&self, directive: &[u8]) -> Option<Self> {
-        let (name, value) = std::str::from_utf8(directive).ok()?.strip_prefix('#')?.split_once(':')?;
-        match name.trim().to_ascii_lowercase().as_str() {
+        let (name, value) = parted(directive)?;
+        match name.as_str() {
             "fields" => Some(Self { columns: Some(columns(value)), date: self.date.clone() }),
             "date" => {
                 let date = value.split_whitespace().next()?.to_owned();
@@ -108,11 +108,6 @@ impl Directives {
             }
             _ => None,
         }
-    }
-
-    /// Whether events can be read with these columns.
-    pub(super) fn tell_events(&self) -> bool {
-        self.columns.as_deref().is_some_and(|columns| self.missing(columns).is_none())
     }
 
     /// What no column gives, though every event needs it.
@@ -151,6 +146,17 @@ impl Directives {
             Some(more) => Err(Fault::line(format!("goes on with {} after {} columns", shown(more), columns.len()))),
         }
     }
+}
+
+/// Whether the line is one of these directives, whose names are in lower case.
+pub(super) fn is_directive(line: &[u8], names: &[&str]) -> bool {
+    parted(line).is_some_and(|(name, _)| names.contains(&name.as_str()))
+}
+
+/// A directive's name in lower case, and its value.
+fn parted(directive: &[u8]) -> Option<(String, &str)> {
+    let (name, value) = std::str::from_utf8(directive).ok()?.strip_prefix('#')?.split_once(':')?;
+    Some((name.to_ascii_lowercase(), value))
 }
 
 fn columns(names: &str) -> Vec<Column> {
@@ -266,9 +272,12 @@ mod tests {
     #[test]
     fn directives_add_up_and_others_change_nothing() {
         let date = Directives::NONE.and(b"#Date: 2015-05-17 10:00:00").unwrap();
-        assert_eq!((date.date.as_deref(), date.tell_events()), (Some("2015-05-17"), false));
-        assert!(date.and(b"#Fields: time cs-uri-stem sc-status").unwrap().tell_events());
-        assert!(!Directives::NONE.and(b"#Fields: time cs-uri-stem sc-status").unwrap().tell_events());
+        assert_eq!((date.date.as_deref(), date.columns.as_deref()), (Some("2015-05-17"), None));
+        let missing = |directives: &Directives| {
+            let directives = directives.and(b"#Fields: time cs-uri-stem sc-status").unwrap();
+            directives.missing(directives.columns.as_deref().unwrap())
+        };
+        assert_eq!((missing(&date), missing(&Directives::NONE)), (None, Some("`date`")));
         for other in ["#Version: 1.0", "#Software: x", "#", "#Date:", "#Fields", "# Fields to come"] {
             assert!(date.and(other.as_bytes()).is_none(), "{other}");
         }

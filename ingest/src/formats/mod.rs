@@ -83,20 +83,20 @@ pub trait Format: fmt::Debug + Send + Sync {
 /// Every named format, the most specific first: where two claim as many lines, the earlier one has them.
 pub const FORMATS: [&dyn Format; 15] = [
     &ndjson::Ndjson,
-    &caddy::Caddy,
-    &traefik::Traefik,
-    &cloudflare::Cloudflare,
-    &fastly::Fastly,
-    &nginx_json::NginxJson,
-    &cloudfront::CloudFront::START,
-    &w3c::W3c::START,
-    &alb::Alb,
-    &s3::S3,
-    &haproxy::HaProxy,
     &vhost_combined::VhostCombined,
     &combined_cache::CombinedCache,
     &combined::Combined,
     &common::Common,
+    &nginx_json::NginxJson,
+    &caddy::Caddy,
+    &traefik::Traefik,
+    &haproxy::HaProxy,
+    &cloudfront::CloudFront::START,
+    &w3c::W3c::START,
+    &alb::Alb,
+    &s3::S3,
+    &cloudflare::Cloudflare,
+    &fastly::Fastly,
 ];
 
 /// What `--format` asks for.

@@ -46,6 +46,7 @@ fn a_file_that_has_nothing_but_headers_yet_is_told_by_them() {
         let file = fixture::read(name);
         let headers: Vec<&[u8]> = fixture::lines(&file).take_while(|line| line.starts_with(b"#")).collect();
         assert_eq!(name_of(&headers.join(&b'\n')), Some(name));
+        assert_eq!(name_of(headers[0]), Some(name));
     }
 }
 

@@ -8,10 +8,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Format;
-use super::fields_line::{Dialect, Directives, MARK};
+use super::fields_line::{Dialect, Directives, MARK, is_directive};
 use super::seconds::seconds_as_ms;
 use crate::fault::Fault;
 use crate::raw::{RawEvent, Value};
+
+/// What the draft has, in lower case: a file may have nothing else yet.
+const DIRECTIVES: [&str; 7] = ["version", "fields", "software", "start-date", "end-date", "date", "remark"];
 
 const DIALECT: Dialect = Dialect { separator: ' ', text: with_blanks, path: as_logged, duration };
 
@@ -46,8 +49,7 @@ impl Format for W3c {
     }
 
     fn claims(&self, line: &[u8]) -> bool {
-        let directives = self.0.and(line);
-        directives.is_some_and(|directives| directives.tell_events()) || self.parse(line).is_ok()
+        is_directive(line, &DIRECTIVES) || self.parse(line).is_ok()
     }
 }
 

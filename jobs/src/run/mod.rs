@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `queue.rs` | carries ids from who accepts a job to who computes it; the one file that knows the queue's library |
+//! | `queue/` | carries ids from who accepts a job to who computes it |
 //! | `options.rs` | what a worker is told, and whom it tells |
 //! | `worker.rs` | claims a job, computes it under a lease and a time limit, and settles it |
 //! | `upkeep.rs` | gives lost jobs back, flushes events, sweeps what nothing names |
@@ -15,6 +15,6 @@ mod upkeep;
 mod worker;
 
 pub use self::options::{JobObserver, Outcome, Unobserved, WorkerOptions};
-pub use self::queue::{JobQueue, QueueClosed};
+pub use self::queue::{JobQueue, MalformedRedisUrl, RedisAddress};
 pub use self::upkeep::{Upkeep, UpkeepOptions};
 pub use self::worker::Worker;

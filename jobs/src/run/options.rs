@@ -22,6 +22,8 @@ pub struct WorkerOptions {
     pub results_kept_for: Duration,
     /// How long jobs under way may go on at shutdown before they are given back.
     pub shutdown_grace: Duration,
+    /// How often the queue may fail within a minute before the worker does not count as alive.
+    pub max_restarts: u32,
     /// What can be computed.
     pub reports: &'static [&'static dyn Report],
 }
@@ -36,6 +38,7 @@ impl Default for WorkerOptions {
             backoff: Duration::from_secs(1),
             results_kept_for: Duration::from_hours(7 * 24),
             shutdown_grace: Duration::from_secs(10),
+            max_restarts: 10,
             reports: &REPORTS,
         }
     }

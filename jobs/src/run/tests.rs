@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_storage::catalog::{Job, JobState, NewJob};
+use tally_storage::catalog::{CatalogAddress, Job, JobState, NewJob};
 use tally_storage::clock::Clock;
 use tally_storage::error::StorageError;
 use tally_storage::events::FlushAt;
 use tally_storage::ids::{JobId, OrganizationUid};
 use tally_storage::lake::LakeLimits;
 use tally_storage::store::{Store, StoreOptions};
+use tally_tests::Scratch;
 
-use super::{JobQueue, Unobserved, Upkeep, UpkeepOptions, Worker, WorkerOptions};
+use super::{JobQueue, RedisAddress, Unobserved, Upkeep, UpkeepOptions, Worker, WorkerOptions};
 use crate::error::JobError;
 use crate::reports::{About, Computed, Marker, Report, Task, find};
 
@@ -83,20 +84,36 @@ struct Fixture {
     store: Store,
     organization: OrganizationUid,
     queue: JobQueue,
-    _folder: tempfile::TempDir,
+    scratch: Scratch,
+}
+
+/// The queue of this run's shape.
+fn queue(scratch: &Scratch, suffix: &str) -> JobQueue {
+    let Some((url, prefix)) = scratch.queue() else { return JobQueue::in_process() };
+    JobQueue::redis(&RedisAddress {
+        url,
+        prefix: format!("{prefix}{suffix}"),
+        poll: Duration::from_millis(500),
+        timeout: Duration::from_secs(10),
+    })
+    .unwrap()
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new();
         let options = StoreOptions {
-            data_dir: folder.path().to_owned(),
+            data_dir: scratch.path().to_owned(),
+            catalog: scratch
+                .catalog_url()
+                .map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres),
             max_backlog_bytes: 1 << 20,
             lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 1 },
         };
         let store = Store::open(&options, Clock::system()).await.unwrap();
         let organization = store.catalog.create_organization("Example").await.unwrap();
-        Self { store, organization, queue: JobQueue::in_process(), _folder: folder }
+        let queue = queue(&scratch, "");
+        Self { store, organization, queue, scratch }
     }
 
     fn worker(&self, options: WorkerOptions) -> Worker {
@@ -115,7 +132,7 @@ impl Fixture {
             parameters: serde_json::to_string(&parameters.unwrap()).unwrap(),
         };
         self.store.catalog.insert_job(&job).await.unwrap();
-        self.queue.push(job.id.clone()).unwrap();
+        self.queue.push(job.id.clone());
         job.id
     }
 
@@ -201,7 +218,7 @@ async fn the_upkeep_gives_the_job_of_a_vanished_worker_to_another_and_finds_ids_
     let claimed = fixture.store.catalog.claim_job(&lost, "a worker that vanishes", -1).await.unwrap();
     assert_eq!(claimed.unwrap().state, JobState::Running);
     // Another queue: the ids pushed so far are gone.
-    let fixture = Fixture { queue: JobQueue::in_process(), ..fixture };
+    let fixture = Fixture { queue: queue(&fixture.scratch, "-other"), ..fixture };
     let worker = fixture.worker(options());
     let upkeep = Upkeep::start(
         &fixture.store,
@@ -237,7 +254,7 @@ async fn a_job_that_is_pushed_many_times_is_computed_once() {
     let fixture = Fixture::new().await;
     let job = fixture.submit("subscription").await;
     for _ in 0..50 {
-        fixture.queue.push(job.clone()).unwrap();
+        fixture.queue.push(job.clone());
     }
     let worker = fixture.worker(WorkerOptions { concurrency: 8, ..options() });
     let finished = fixture.until(&job, JobState::Finished).await;

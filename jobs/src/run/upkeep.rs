@@ -1,7 +1,11 @@
 //! The upkeep: what has to happen now and then, and at every start. All of it is idempotent and takes no input, so a
 //! run that is missed, doubled or cut off changes nothing.
+//!
+//! Where processes share a queue, each task has a lease in the catalog: one process does it, another one takes it over
+//! when that one leaves or is not heard of any more.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tally_storage::error::StorageError;
@@ -9,6 +13,7 @@ use tally_storage::events::FlushAt;
 use tally_storage::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::JobQueue;
 
@@ -17,6 +22,12 @@ const PUSHED_AT_ONCE: u32 = 10_000;
 
 /// The pause after a flush that failed.
 const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How often the log is looked at: other processes write to it too.
+const LOG_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a process that does a task may be silent before another one does it.
+const TASK_LEASE: Duration = Duration::from_secs(15);
 
 /// What the client of a job is told whose workers vanished again and again.
 const WORKERS_VANISHED: &str = "its workers vanished before it was done, as often as a job is tried.";
@@ -39,36 +50,40 @@ pub struct UpkeepOptions {
 pub struct Upkeep {
     tasks: TaskTracker,
     stopping: CancellationToken,
+    turns: Turns,
 }
 
 impl Upkeep {
     /// Starts it on the current Tokio runtime.
     #[must_use]
     pub fn start(store: &Store, queue: &JobQueue, options: UpkeepOptions) -> Self {
-        let upkeep = Self { tasks: TaskTracker::new(), stopping: CancellationToken::new() };
+        let holder = queue.is_shared().then(|| format!("upkeep_{}", Uuid::now_v7()).into());
+        let turns = Turns { store: store.clone(), holder };
+        let upkeep = Self { tasks: TaskTracker::new(), stopping: CancellationToken::new(), turns };
         let (jobs_store, jobs_queue, max_attempts) = (store.clone(), queue.clone(), options.max_attempts);
         upkeep.every("jobs", options.jobs_every, move || {
             look_at_jobs(jobs_store.clone(), jobs_queue.clone(), max_attempts)
         });
         let files_store = store.clone();
         upkeep.every("files", options.files_every, move || sweep_files(files_store.clone()));
-        upkeep.tasks.spawn(flush(store.clone(), options.flush_at, upkeep.stopping.clone()));
+        upkeep.tasks.spawn(flush(upkeep.turns.clone(), options.flush_at, upkeep.stopping.clone()));
         upkeep
     }
 
-    /// Stops it after the step under way.
+    /// Stops it after the step under way; another process may take over at once.
     pub async fn shut_down(&self) {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.turns.leave().await;
     }
 
-    fn every<F, R>(&self, what: &'static str, period: Duration, step: F)
+    fn every<F, R>(&self, task: &'static str, period: Duration, step: F)
     where
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), StorageError>> + Send + 'static,
     {
-        let stopping = self.stopping.clone();
+        let (stopping, turns) = (self.stopping.clone(), self.turns.clone());
         self.tasks.spawn(async move {
             let mut tick = tokio::time::interval(period);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -77,11 +92,55 @@ impl Upkeep {
                     () = stopping.cancelled() => return,
                     _ = tick.tick() => {}
                 }
-                if let Err(error) = step().await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, what, "the upkeep will try again");
+                if let Err(error) = turns.take(task, step()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, task, "the upkeep will try again");
                 }
             }
         });
+    }
+}
+
+/// Whose turn a task is.
+#[derive(Debug, Clone)]
+struct Turns {
+    store: Store,
+    /// Who this process is to the others; `None` where there are none.
+    holder: Option<Arc<str>>,
+}
+
+impl Turns {
+    /// Does the step where it is this process's turn, and keeps the lease while it lasts. `None` where it is not.
+    async fn take<T>(
+        &self,
+        task: &str,
+        step: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<Option<T>, StorageError> {
+        let Some(holder) = &self.holder else { return step.await.map(Some) };
+        let lease_ms = i64::try_from(TASK_LEASE.as_millis()).unwrap_or(i64::MAX);
+        if !self.store.catalog.take_task(task, holder, lease_ms).await? {
+            return Ok(None);
+        }
+        tokio::pin!(step);
+        let mut renewal = tokio::time::interval(TASK_LEASE / 3);
+        renewal.tick().await;
+        loop {
+            tokio::select! {
+                done = &mut step => return done.map(Some),
+                _ = renewal.tick() => {
+                    // A step that lost its lease goes on: it is idempotent, and half a step helps nobody.
+                    if let Err(error) = self.store.catalog.take_task(task, holder, lease_ms).await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, task, "the lease was not renewed");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn leave(&self) {
+        let Some(holder) = &self.holder else { return };
+        if let Err(error) = self.store.catalog.leave_tasks(holder).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the leases on tasks will run out");
+        }
     }
 }
 
@@ -91,9 +150,7 @@ async fn look_at_jobs(store: Store, queue: JobQueue, max_attempts: u32) -> Resul
         tracing::warn!(released, "jobs whose worker was not heard of any more");
     }
     for id in store.catalog.due_jobs(PUSHED_AT_ONCE).await? {
-        if queue.push(id).is_err() {
-            break;
-        }
+        queue.push(id);
     }
     Ok(())
 }
@@ -106,7 +163,8 @@ async fn sweep_files(store: Store) -> Result<(), StorageError> {
     Ok(())
 }
 
-async fn flush(store: Store, flush_at: FlushAt, stopping: CancellationToken) {
+async fn flush(turns: Turns, flush_at: FlushAt, stopping: CancellationToken) {
+    let events = turns.store.events.clone();
     let mut failed = false;
     loop {
         // A full disk is not helped by trying at once, and batches may be refused until it works: so not much later.
@@ -114,14 +172,14 @@ async fn flush(store: Store, flush_at: FlushAt, stopping: CancellationToken) {
             if failed {
                 tokio::time::sleep(FLUSH_AGAIN_AFTER).await;
             } else {
-                store.events.log_grown(flush_at.age).await;
+                events.log_grown(flush_at.age.min(LOG_LOOKED_AT_EVERY)).await;
             }
         };
         tokio::select! {
             () = stopping.cancelled() => return,
             () = next => {}
         }
-        let flushed = store.events.flush_due(flush_at).await;
+        let flushed = turns.take("flush", events.flush_due(flush_at)).await;
         failed = flushed.is_err();
         if let Err(error) = flushed {
             tracing::warn!(

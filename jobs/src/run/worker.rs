@@ -4,13 +4,14 @@
 //! a worker that cannot renew any more has lost the job, and nothing that it wrote is named. All attempts, time limits
 //! and retries are here: the queue's library knows nothing of them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tally_storage::catalog::{Job, JobResult};
 use tally_storage::ids::JobId;
 use tally_storage::store::Store;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,9 +23,12 @@ use crate::error::JobError;
 use crate::parameters::Parameters;
 use crate::reports::{Computed, ProgressCell, Report, Task};
 
-/// A worker that ends so often, each time sooner than this after it began, is not begun again.
-const RESTARTS: u32 = 10;
-const RESTARTS_WITHIN: Duration = Duration::from_secs(10);
+/// Within which [`WorkerOptions::max_restarts`] are counted.
+const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
+
+/// The pause before the queue is read again; doubles with each further failure up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A running worker.
 #[derive(Debug, Clone)]
@@ -43,13 +47,17 @@ struct Inner {
     stopping: CancellationToken,
     /// Jobs under way are given back.
     giving_back: CancellationToken,
-    alive: AtomicBool,
+    /// Jobs that may run at once, also those of a reader that has ended since.
+    slots: Semaphore,
+    /// When the queue could not be read any more, the latest last.
+    failures: Mutex<VecDeque<Instant>>,
 }
 
 impl Worker {
     /// Starts a worker on the current Tokio runtime.
     #[must_use]
     pub fn start(store: Store, queue: JobQueue, options: WorkerOptions, observer: Arc<dyn JobObserver>) -> Self {
+        let slots = options.concurrency;
         let worker = Self(Arc::new(Inner {
             store,
             queue,
@@ -59,16 +67,25 @@ impl Worker {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             giving_back: CancellationToken::new(),
-            alive: AtomicBool::new(true),
+            slots: Semaphore::new(slots),
+            failures: Mutex::new(VecDeque::new()),
         }));
         worker.0.tasks.spawn(worker.clone().serve());
         worker
     }
 
-    /// Whether it takes jobs.
+    /// Whether it hears of jobs: the queue has not failed more often of late than it may.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.0.alive.load(Ordering::Relaxed)
+        !self.0.stopping.is_cancelled() && self.recent_failures() <= self.0.options.max_restarts
+    }
+
+    fn recent_failures(&self) -> u32 {
+        let mut failures = self.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        while failures.front().is_some_and(|failed| failed.elapsed() > RESTARTS_WITHIN) {
+            failures.pop_front();
+        }
+        u32::try_from(failures.len()).unwrap_or(u32::MAX)
     }
 
     /// Stops claiming, lets jobs under way go on for the grace, gives the others back.
@@ -81,23 +98,26 @@ impl Worker {
         }
     }
 
-    /// Reads the queue, and begins again where that ends with an error.
+    /// Reads the queue, and begins again where that ends with an error: at once, then ever later.
     async fn serve(self) {
-        let mut restarts = 0;
-        while restarts < RESTARTS {
-            let began = Instant::now();
+        while !self.0.stopping.is_cancelled() {
             let runner = self.clone();
             let handle = move |id| runner.clone().run_tracked(id);
-            let work = self.0.queue.work(&self.0.name, self.0.options.concurrency, handle);
+            let read = self.0.queue.read(&self.0.name, self.0.options.concurrency, handle);
             let ended = tokio::select! {
-                ended = work => ended,
-                () = self.0.stopping.cancelled() => break,
+                ended = read => ended,
+                () = self.0.stopping.cancelled() => return,
             };
+            self.0.failures.lock().unwrap_or_else(PoisonError::into_inner).push_back(Instant::now());
+            let failures = self.recent_failures();
+            let pause = SHORTEST_PAUSE.saturating_mul(2_u32.saturating_pow(failures - 1)).min(LONGEST_PAUSE);
             let error = ended.err().map(|error| error.to_string()).unwrap_or_default();
-            tracing::error!(error, "the worker ended; it begins again");
-            restarts = if began.elapsed() < RESTARTS_WITHIN { restarts + 1 } else { 1 };
+            tracing::warn!(error, failures, pause_ms = pause.as_millis(), "the queue is not read; it will be again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.0.stopping.cancelled() => return,
+            }
         }
-        self.0.alive.store(false, Ordering::Relaxed);
     }
 
     /// The job outlives the queue's reader, which is dropped as soon as the worker stops claiming.
@@ -111,6 +131,7 @@ impl Worker {
     }
 
     async fn run(&self, id: JobId) {
+        let Ok(_slot) = self.0.slots.acquire().await else { return };
         if self.0.stopping.is_cancelled() {
             return;
         }
@@ -209,11 +230,7 @@ impl Worker {
         self.0.tasks.spawn(async move {
             tokio::select! {
                 () = stopping.cancelled() => {}
-                () = tokio::time::sleep(delay) => {
-                    if let Err(closed) = queue.push(id) {
-                        tracing::debug!("{closed}; the next start looks at every queued job");
-                    }
-                }
+                () = tokio::time::sleep(delay) => queue.push(id),
             }
         });
     }

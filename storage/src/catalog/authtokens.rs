@@ -8,11 +8,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 pub use self::access::Access;
-use super::Catalog;
-use crate::clock::StoredTime;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::UserUid;
 use crate::secret::{self, Digest};
@@ -23,10 +24,17 @@ pub const MAX_AUTHTOKENS: u32 = 20;
 const PREFIX: &str = "tally_token_";
 
 /// Names an authtoken without giving it away; later ones sort after earlier ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct AuthtokenId(String);
+
+impl AuthtokenId {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl From<String> for AuthtokenId {
     fn from(text: String) -> Self {
@@ -41,13 +49,18 @@ impl fmt::Display for AuthtokenId {
 }
 
 /// What may be known of an authtoken after it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Authtoken {
     /// Its name.
     pub id: AuthtokenId,
     /// When it was made.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+}
+
+impl FromRow<'_, AnyRow> for Authtoken {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { id: AuthtokenId(row.try_get("id")?), created_at: row::time(row, "created_at")? })
+    }
 }
 
 impl Catalog {
@@ -59,21 +72,23 @@ impl Catalog {
         let token = secret::mint(PREFIX);
         let digest = Digest::of(&token);
         let mut transaction = self.begin_write().await?;
+        // One at a time for each user: two at once would each make room for themselves alone.
+        sqlx::query("update users set uid = uid where uid = $1").bind(user.as_str()).execute(&mut *transaction).await?;
         // Room is made before the new one comes, so that it stays even where the clock was set back.
         sqlx::query(
             "delete from authtokens where user_uid = $1 and id not in \
              (select id from authtokens where user_uid = $1 order by created_at desc, id desc limit $2)",
         )
-        .bind(user)
+        .bind(user.as_str())
         .bind(i64::from(MAX_AUTHTOKENS - 1))
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
             "insert into authtokens (id, user_uid, digest_start, digest, created_at) values ($1, $2, $3, $4, $5)",
         )
-        // Made under the write lock: within one millisecond the order of the ids is the order of the commits.
-        .bind(AuthtokenId(format!("authtoken_{}", Uuid::now_v7())))
-        .bind(user)
+        // Made under the user's lock: within one millisecond the order of the ids is the order of the commits.
+        .bind(format!("authtoken_{}", Uuid::now_v7()))
+        .bind(user.as_str())
         .bind(digest.start())
         .bind(digest.as_str())
         .bind(self.clock.now_ms())
@@ -93,7 +108,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn authtokens_of(&self, user: &UserUid) -> Result<Vec<Authtoken>, StorageError> {
         let text = "select id, created_at from authtokens where user_uid = $1 order by created_at, id";
-        Ok(sqlx::query_as(text).bind(user).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(user.as_str()).fetch_all(&self.reader).await?)
     }
 
     /// Ends an authtoken. False if it was not valid.
@@ -102,13 +117,12 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn revoke_authtoken(&self, token: &str) -> Result<bool, StorageError> {
         let digest = Digest::of(token);
-        let found: Vec<(AuthtokenId, String)> =
-            sqlx::query_as("select id, digest from authtokens where digest_start = $1")
-                .bind(digest.start())
-                .fetch_all(&self.reader)
-                .await?;
+        let found: Vec<(String, String)> = sqlx::query_as("select id, digest from authtokens where digest_start = $1")
+            .bind(digest.start())
+            .fetch_all(&self.reader)
+            .await?;
         match found.into_iter().find(|(_, stored)| digest.matches(stored)) {
-            Some((id, _)) => self.revoke_authtoken_by_id(&id).await,
+            Some((id, _)) => self.revoke_authtoken_by_id(&AuthtokenId(id)).await,
             None => Ok(false),
         }
     }
@@ -118,7 +132,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn revoke_authtoken_by_id(&self, id: &AuthtokenId) -> Result<bool, StorageError> {
-        let done = sqlx::query("delete from authtokens where id = $1").bind(id).execute(&self.writer).await?;
+        let done = sqlx::query("delete from authtokens where id = $1").bind(id.as_str()).execute(&self.writer).await?;
         Ok(done.rows_affected() > 0)
     }
 }
@@ -130,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Role;
-    use crate::catalog::organizations::tests::catalog;
+    use crate::catalog::organizations::tests::{address, catalog};
     use crate::catalog::users::tests::user_of;
     use crate::ids::OrganizationUid;
 
@@ -171,9 +185,9 @@ mod tests {
 
     #[tokio::test]
     async fn authtokens_made_at_once_are_exactly_twenty() {
-        let (catalog, _clock, folder) = catalog().await;
+        let (catalog, _clock, scratch) = catalog().await;
         let (_, user) = a_user(&catalog).await;
-        let beside = Catalog::open(&folder.path().join("catalog.db"), catalog.clock.clone()).await.unwrap();
+        let beside = Catalog::open(&address(&scratch), catalog.clock.clone()).await.unwrap();
         let tokens = try_join_all((0..60).map(|index| {
             let catalog = if index % 2 == 0 { &catalog } else { &beside };
             catalog.create_authtoken(&user)

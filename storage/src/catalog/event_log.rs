@@ -1,8 +1,8 @@
 //! Log rows: batches of events that were acknowledged and are not in a segment yet.
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, Row};
 
-use super::Catalog;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -38,13 +38,13 @@ pub(crate) struct LogBacklog {
     pub(crate) oldest_at: i64,
 }
 
-pub(crate) async fn insert_log_row(db: &mut SqliteConnection, row: &NewLogRow<'_>) -> Result<(), StorageError> {
+pub(crate) async fn insert_log_row(db: &mut AnyConnection, row: &NewLogRow<'_>) -> Result<(), StorageError> {
     sqlx::query(
         "insert into event_log (id, organization, kind, first_day, last_day, event_count, id_count, commit_number,
          created_at, size_bytes, payload) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(row.id)
-    .bind(row.organization)
+    .bind(row.organization.as_str())
     .bind(row.kind)
     .bind(row.first_day)
     .bind(row.last_day)
@@ -60,7 +60,7 @@ pub(crate) async fn insert_log_row(db: &mut SqliteConnection, row: &NewLogRow<'_
 }
 
 /// Deletes log rows whose events are in segments now. False where one was gone already: another flush took it.
-pub(crate) async fn delete_log_rows(db: &mut SqliteConnection, rows: &[LogRow]) -> Result<bool, StorageError> {
+pub(crate) async fn delete_log_rows(db: &mut AnyConnection, rows: &[LogRow]) -> Result<bool, StorageError> {
     for row in rows {
         let deleted = sqlx::query("delete from event_log where id = $1").bind(&row.id).execute(&mut *db).await?;
         if deleted.rows_affected() != 1 {
@@ -72,7 +72,7 @@ pub(crate) async fn delete_log_rows(db: &mut SqliteConnection, rows: &[LogRow]) 
 
 /// The payloads of the log rows that may hold events of those days.
 pub(crate) async fn log_payloads(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
     kind: &str,
     days: (i64, i64),
@@ -81,7 +81,7 @@ pub(crate) async fn log_payloads(
         "select id, payload from event_log
          where organization = $1 and kind = $2 and first_day <= $4 and last_day >= $3 order by commit_number",
     )
-    .bind(organization)
+    .bind(organization.as_str())
     .bind(kind)
     .bind(days.0)
     .bind(days.1)
@@ -112,17 +112,15 @@ impl Catalog {
         )
         .fetch_all(&self.reader)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let (row_count, size_bytes): (i64, i64) = (row.try_get("row_count")?, row.try_get("size_bytes")?);
-                Ok(LogBacklog {
-                    organization: row.try_get("organization")?,
-                    row_count: u64::try_from(row_count).unwrap_or(0),
-                    size_bytes: u64::try_from(size_bytes).unwrap_or(0),
-                    oldest_at: row.try_get("oldest_at")?,
-                })
+        let backlogs = rows.iter().map(|row| {
+            Ok(LogBacklog {
+                organization: row::parsed(row, "organization")?,
+                row_count: row::count(row, "row_count")?,
+                size_bytes: row::count(row, "size_bytes")?,
+                oldest_at: row.try_get("oldest_at")?,
             })
-            .collect()
+        });
+        Ok(backlogs.collect::<sqlx::Result<_>>()?)
     }
 
     /// The organization's oldest log rows, up to about that many bytes, at least one where there is any.
@@ -139,7 +137,7 @@ impl Catalog {
                  from event_log where organization = $1 and kind = $2
              ) as numbered where bytes_before < $3 order by commit_number",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(kind)
         .bind(as_i64(at_most_bytes))
         .fetch_all(&self.reader)

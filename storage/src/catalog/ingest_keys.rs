@@ -4,11 +4,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::Catalog;
 use super::organizations::refused_by_organization;
-use crate::clock::StoredTime;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 use crate::secret::{self, Digest};
@@ -16,10 +17,17 @@ use crate::secret::{self, Digest};
 const PREFIX: &str = "tally_key_";
 
 /// Names an ingest key without giving it away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct IngestKeyId(String);
+
+impl IngestKeyId {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl From<String> for IngestKeyId {
     fn from(text: String) -> Self {
@@ -34,20 +42,34 @@ impl fmt::Display for IngestKeyId {
 }
 
 /// What may be known of an ingest key after it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IngestKey {
     /// Its name.
     pub id: IngestKeyId,
     /// When it was made.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(sqlx::FromRow)]
 struct StoredKey {
     id: IngestKeyId,
     organization: OrganizationUid,
     digest: String,
+}
+
+impl FromRow<'_, AnyRow> for IngestKey {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { id: IngestKeyId(row.try_get("id")?), created_at: row::time(row, "created_at")? })
+    }
+}
+
+impl FromRow<'_, AnyRow> for StoredKey {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: IngestKeyId(row.try_get("id")?),
+            organization: row::parsed(row, "organization")?,
+            digest: row.try_get("digest")?,
+        })
+    }
 }
 
 impl Catalog {
@@ -61,8 +83,8 @@ impl Catalog {
         sqlx::query(
             "insert into ingest_keys (id, organization, digest_start, digest, created_at) values ($1, $2, $3, $4, $5)",
         )
-        .bind(IngestKeyId(format!("key_{}", Uuid::now_v7())))
-        .bind(organization)
+        .bind(format!("key_{}", Uuid::now_v7()))
+        .bind(organization.as_str())
         .bind(digest.start())
         .bind(digest.as_str())
         .bind(self.clock.now_ms())
@@ -86,7 +108,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn ingest_keys_of(&self, organization: &OrganizationUid) -> Result<Vec<IngestKey>, StorageError> {
         let text = "select id, created_at from ingest_keys where organization = $1 order by created_at, id";
-        Ok(sqlx::query_as(text).bind(organization).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(organization.as_str()).fetch_all(&self.reader).await?)
     }
 
     /// Ends an ingest key. False if it was not valid.
@@ -105,7 +127,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn revoke_ingest_key_by_id(&self, id: &IngestKeyId) -> Result<bool, StorageError> {
-        let done = sqlx::query("delete from ingest_keys where id = $1").bind(id).execute(&self.writer).await?;
+        let done = sqlx::query("delete from ingest_keys where id = $1").bind(id.as_str()).execute(&self.writer).await?;
         Ok(done.rows_affected() > 0)
     }
 

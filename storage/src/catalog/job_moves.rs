@@ -15,18 +15,18 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn claim_job(&self, id: &JobId, worker: &str, lease_ms: i64) -> Result<Option<Job>, StorageError> {
         let now = self.clock.now_ms();
-        let row = sqlx::query(
+        let claimed = sqlx::query_as(
             "update jobs set state = 'running', worker = $2, lease_until = $4, started_at = $3,
              attempts = attempts + 1, progress = 0
              where id = $1 and state = 'queued' and not_before <= $3 returning *",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(worker)
         .bind(now)
         .bind(now + lease_ms)
         .fetch_optional(&self.writer)
         .await?;
-        row.as_ref().map(Job::from_row).transpose()
+        Ok(claimed)
     }
 
     /// Says that the worker is alive and how far it is. False where the job is not the worker's any more.
@@ -41,7 +41,7 @@ impl Catalog {
         progress: f64,
     ) -> Result<bool, StorageError> {
         let sql = "update jobs set lease_until = $3, progress = $4 where id = $1 and worker = $2 and state = 'running'";
-        let query = sqlx::query(sql).bind(id).bind(worker).bind(self.clock.now_ms() + lease_ms).bind(progress);
+        let query = sqlx::query(sql).bind(id.as_str()).bind(worker).bind(self.clock.now_ms() + lease_ms).bind(progress);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
     }
 
@@ -63,7 +63,7 @@ impl Catalog {
              result_documents = $9, result_marker = $10, result_bytes = $11, expires_at = $12
              where id = $1 and worker = $2 and state = 'running'",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(worker)
         .bind(now)
         .bind(&result.uid)
@@ -87,7 +87,7 @@ impl Catalog {
             "update jobs set state = 'failed', finished_at = $3, error = $4, worker = null, lease_until = null
              where id = $1 and worker = $2 and state = 'running'",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(worker)
         .bind(self.clock.now_ms())
         .bind(why);
@@ -103,7 +103,7 @@ impl Catalog {
             "update jobs set state = 'queued', not_before = $3, worker = null, lease_until = null, progress = 0
              where id = $1 and worker = $2 and state = 'running'",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(worker)
         .bind(self.clock.now_ms() + delay_ms);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
@@ -118,7 +118,7 @@ impl Catalog {
             "update jobs set state = 'queued', attempts = attempts - 1, worker = null, lease_until = null, progress = 0
              where id = $1 and worker = $2 and state = 'running'",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(worker);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
     }

@@ -8,10 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, FromRow, Row};
 
-use super::Catalog;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::{JobId, OrganizationUid};
 
@@ -132,48 +132,37 @@ pub struct JobResult {
 /// How many jobs stand where.
 pub type JobCounts = Vec<(JobState, u64)>;
 
-fn time(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
-}
-
-fn count(row: &SqliteRow, name: &str) -> Result<u64, StorageError> {
-    let value: i64 = row.try_get(name)?;
-    u64::try_from(value).map_err(|_| StorageError::Corrupt(format!("job column `{name}` is {value}")))
-}
-
-impl Job {
-    pub(super) fn from_row(row: &SqliteRow) -> Result<Self, StorageError> {
-        let state: JobState = row.try_get::<&str, _>("state")?.parse()?;
-        let optional_time = |name| Ok::<_, StorageError>(row.try_get::<Option<i64>, _>(name)?.map(time));
+impl FromRow<'_, AnyRow> for Job {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let state = row::parsed(row, "state")?;
         Ok(Self {
-            id: row.try_get("id")?,
-            organization: row.try_get("organization")?,
+            id: row::parsed(row, "id")?,
+            organization: row::parsed(row, "organization")?,
             report: row.try_get("report")?,
             parameters: row.try_get("parameters")?,
             state,
-            attempts: u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX),
+            attempts: u32::try_from(row::count(row, "attempts")?).unwrap_or(u32::MAX),
             progress: row.try_get("progress")?,
-            created_at: time(row.try_get("created_at")?),
-            started_at: optional_time("started_at")?,
-            finished_at: optional_time("finished_at")?,
+            created_at: row::time(row, "created_at")?,
+            started_at: row::optional_time(row, "started_at")?,
+            finished_at: row::optional_time(row, "finished_at")?,
             error: row.try_get("error")?,
             result: if state == JobState::Finished { Some(JobResult::from_row(row)?) } else { None },
         })
     }
 }
 
-impl JobResult {
-    fn from_row(row: &SqliteRow) -> Result<Self, StorageError> {
-        let marker: Option<i64> = row.try_get("result_marker")?;
+impl FromRow<'_, AnyRow> for JobResult {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         Ok(Self {
             uid: row.try_get("result_uid")?,
             path: row.try_get("result_path")?,
-            row_count: count(row, "result_rows")?,
-            page_count: count(row, "result_pages")?,
-            total: count(row, "result_total")?,
-            document_count: count(row, "result_documents")?,
-            marker: marker.map(|day| time(day * 86_400_000).date_naive()),
-            size_bytes: count(row, "result_bytes")?,
+            row_count: row::count(row, "result_rows")?,
+            page_count: row::count(row, "result_pages")?,
+            total: row::count(row, "result_total")?,
+            document_count: row::count(row, "result_documents")?,
+            marker: row::optional_day(row, "result_marker")?,
+            size_bytes: row::count(row, "result_bytes")?,
         })
     }
 }
@@ -189,8 +178,8 @@ impl Catalog {
             "insert into jobs (id, organization, report, parameters, state, created_at, not_before)
              values ($1, $2, $3, $4, 'queued', $5, $5)",
         )
-        .bind(&job.id)
-        .bind(&job.organization)
+        .bind(job.id.as_str())
+        .bind(job.organization.as_str())
         .bind(&job.report)
         .bind(&job.parameters)
         .bind(now)
@@ -205,8 +194,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn job(&self, organization: &OrganizationUid, id: &JobId) -> Result<Option<Job>, StorageError> {
         let sql = "select * from jobs where id = $1 and organization = $2";
-        let row = sqlx::query(sql).bind(id).bind(organization).fetch_optional(&self.reader).await?;
-        row.as_ref().map(Job::from_row).transpose()
+        Ok(sqlx::query_as(sql).bind(id.as_str()).bind(organization.as_str()).fetch_optional(&self.reader).await?)
     }
 
     /// Queued jobs whose time has come, the oldest first.
@@ -215,7 +203,9 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn due_jobs(&self, at_most: u32) -> Result<Vec<JobId>, StorageError> {
         let sql = "select id from jobs where state = 'queued' and not_before <= $1 order by created_at, id limit $2";
-        Ok(sqlx::query_scalar(sql).bind(self.clock.now_ms()).bind(i64::from(at_most)).fetch_all(&self.reader).await?)
+        let query = sqlx::query(sql).bind(self.clock.now_ms()).bind(i64::from(at_most));
+        let rows = query.fetch_all(&self.reader).await?;
+        Ok(rows.iter().map(|row| row::parsed(row, "id")).collect::<Result<_, _>>()?)
     }
 
     /// Takes jobs whose lease ran out from their workers: back into the queue, or failed once they had their attempts.
@@ -274,16 +264,12 @@ impl Catalog {
     pub async fn count_jobs(&self) -> Result<JobCounts, StorageError> {
         let rows =
             sqlx::query("select state, count(*) as jobs from jobs group by state").fetch_all(&self.reader).await?;
-        rows.iter().map(|row| Ok((row.try_get::<&str, _>("state")?.parse()?, count(row, "jobs")?))).collect()
+        let counts = rows.iter().map(|row| Ok((row::parsed(row, "state")?, row::count(row, "jobs")?)));
+        Ok(counts.collect::<sqlx::Result<_>>()?)
     }
 }
 
-async fn fail_lost_jobs(
-    transaction: &mut Transaction<'static, Sqlite>,
-    now: i64,
-    max_attempts: u32,
-    why: &str,
-) -> Result<u64, StorageError> {
+async fn fail_lost_jobs(db: &mut AnyConnection, now: i64, max_attempts: u32, why: &str) -> Result<u64, StorageError> {
     let failed = sqlx::query(
         "update jobs set state = 'failed', finished_at = $1, error = $3, worker = null, lease_until = null
          where state = 'running' and lease_until < $1 and attempts >= $2",
@@ -291,7 +277,7 @@ async fn fail_lost_jobs(
     .bind(now)
     .bind(i64::from(max_attempts))
     .bind(why)
-    .execute(&mut **transaction)
+    .execute(db)
     .await?;
     Ok(failed.rows_affected())
 }

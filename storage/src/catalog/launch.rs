@@ -75,7 +75,7 @@ impl Catalog {
         let known: i64 = sqlx::query_scalar(
             "select count(*) from launch_resources where organization = $1 and kind = $2 and uid = $3",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(resource.kind.as_str())
         .bind(&resource.uid)
         .fetch_one(&mut *transaction)
@@ -87,7 +87,7 @@ impl Catalog {
              project_uid = excluded.project_uid, created_at = coalesce($6, launch_resources.created_at),
              deleted_at = excluded.deleted_at",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(resource.kind.as_str())
         .bind(&resource.uid)
         .bind(&resource.name)
@@ -115,7 +115,7 @@ impl Catalog {
             "update launch_resources set deleted_at = coalesce(deleted_at, $4)
              where organization = $1 and kind = $2 and uid = $3",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(kind.as_str())
         .bind(uid)
         .bind(self.clock.now_ms());
@@ -136,7 +136,7 @@ impl Catalog {
             "select kind, count(*) as resources from launch_resources
              where organization = $1 and created_at < $2 and (deleted_at is null or deleted_at >= $2) group by kind",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(end)
         .fetch_all(&self.reader)
         .await?;

@@ -9,14 +9,14 @@
 //! | `launch.rs` | what Subscription Usage counts |
 //! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
 //! | `event_log.rs`, `segments.rs` | where the events are |
+//! | `task_leases.rs` | who does what only one process may do |
+//! | `row.rs` | how a row is read |
 //! | `receipts.rs`, `sources.rs` | what was already counted: idempotency keys, read files |
 //!
-//! `SQLite` has one writer at a time. So writes go through a pool of one connection and take the write lock when they
-//! begin: a transaction never fails half-way because another writer came between. Readers have connections of their own
-//! and, with the write-ahead log, never wait for the writer. Another process (an operator's command beside a running
-//! server) is waited for.
+//! Every statement is one text for `SQLite` and for `PostgreSQL`; `database.rs` knows what differs.
 
 mod authtokens;
+mod database;
 mod event_log;
 mod ingest_keys;
 mod job_moves;
@@ -24,19 +24,20 @@ mod jobs;
 mod launch;
 mod organizations;
 mod receipts;
+mod row;
 mod segments;
 mod sources;
 mod stacks;
+mod task_leases;
 mod users;
 
-use std::path::Path;
-use std::time::Duration;
+use std::borrow::Cow;
 
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, SqlSafeStr as _, Transaction};
 
 pub use self::authtokens::{Access, Authtoken, AuthtokenId, MAX_AUTHTOKENS};
+pub use self::database::{CatalogAddress, PostgresAddress};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
 pub use self::jobs::{Job, JobCounts, JobResult, JobState, NewJob};
@@ -53,37 +54,31 @@ pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRo
 use crate::clock::Clock;
 use crate::error::StorageError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/catalog/migrations");
-
-/// How long a write waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-const READERS: u32 = 8;
+/// The tables, step by step: number, name, text. A step that was released is never changed.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "start", include_str!("migrations/0001_start.sql")),
+    (2, "task leases", include_str!("migrations/0002_task_leases.sql")),
+];
 
 /// A handle on the catalog; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    writer: AnyPool,
+    reader: AnyPool,
+    begin_write: &'static str,
+    begin_read: &'static str,
     clock: Clock,
 }
 
 impl Catalog {
-    /// Opens `catalog.db` in the folder, made if it is not there, and brings its tables up to date.
+    /// Opens the catalog and brings its tables up to date.
     ///
     /// # Errors
-    /// When the file cannot be opened or made, or a migration fails.
-    pub async fn open(path: &Path, clock: Clock) -> Result<Self, StorageError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        MIGRATIONS.run(&writer).await?;
-        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, reader, clock })
+    /// When the database cannot be reached, opened or made, or a migration fails.
+    pub async fn open(address: &CatalogAddress, clock: Clock) -> Result<Self, StorageError> {
+        let catalog = database::connect(address, clock).await?;
+        migrations().run(&catalog.writer).await?;
+        Ok(catalog)
     }
 
     /// Answers when the catalog can be read.
@@ -95,19 +90,27 @@ impl Catalog {
         Ok(())
     }
 
-    /// Closes every connection, after which the file may be moved.
+    /// Closes every connection, after which a catalog's file may be moved.
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
     }
 
-    /// A transaction that holds the write lock from its start.
-    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
-        Ok(self.writer.begin_with("begin immediate").await?)
+    /// A transaction for writing. `SQLite` lets nobody else write until it ends; on `PostgreSQL` a statement waits for the
+    /// rows that it changes, so what must not happen twice at once begins by locking a row.
+    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Any>, StorageError> {
+        Ok(self.writer.begin_with(self.begin_write).await?)
     }
 
     /// A transaction that sees one state of the catalog throughout.
-    pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
-        Ok(self.reader.begin().await?)
+    pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Any>, StorageError> {
+        Ok(self.reader.begin_with(self.begin_read).await?)
     }
+}
+
+fn migrations() -> Migrator {
+    let migrations = MIGRATIONS.map(|(version, name, sql)| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.into())
 }

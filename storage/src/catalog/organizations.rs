@@ -4,42 +4,34 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 
-use super::Catalog;
-use crate::clock::StoredTime;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
 /// An organization.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Organization {
     /// Its identifier.
     pub uid: OrganizationUid,
     /// Its name, for people; not unique.
     pub name: String,
     /// Its own rate limit in place of the configured one.
-    #[sqlx(try_from = "StoredLimit")]
     pub requests_per_second: Option<NonZeroU32>,
     /// When it was made.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
 }
 
-/// A rate limit as the catalog stores it.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(transparent)]
-pub(super) struct StoredLimit(Option<i64>);
-
-impl TryFrom<StoredLimit> for Option<NonZeroU32> {
-    type Error = StorageError;
-
-    fn try_from(StoredLimit(limit): StoredLimit) -> Result<Self, StorageError> {
-        let checked = |limit: i64| u32::try_from(limit).ok().and_then(NonZeroU32::new);
-        limit
-            .map(|limit| {
-                checked(limit).ok_or_else(|| StorageError::Corrupt(format!("a limit of {limit} requests a second")))
-            })
-            .transpose()
+impl FromRow<'_, AnyRow> for Organization {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            uid: row::parsed(row, "uid")?,
+            name: row.try_get("name")?,
+            requests_per_second: row::optional_limit(row, "requests_per_second")?,
+            created_at: row::time(row, "created_at")?,
+        })
     }
 }
 
@@ -59,7 +51,7 @@ impl Catalog {
     pub async fn create_organization(&self, name: &str) -> Result<OrganizationUid, StorageError> {
         let uid = OrganizationUid::mint();
         sqlx::query("insert into organizations (uid, name, created_at) values ($1, $2, $3)")
-            .bind(&uid)
+            .bind(uid.as_str())
             .bind(name)
             .bind(self.clock.now_ms())
             .execute(&self.writer)
@@ -73,7 +65,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn organization(&self, uid: &OrganizationUid) -> Result<Option<Organization>, StorageError> {
         let text = "select uid, name, requests_per_second, created_at from organizations where uid = $1";
-        Ok(sqlx::query_as(text).bind(uid).fetch_optional(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(uid.as_str()).fetch_optional(&self.reader).await?)
     }
 
     /// All organizations, the oldest first.
@@ -95,7 +87,7 @@ impl Catalog {
         limit: Option<NonZeroU32>,
     ) -> Result<bool, StorageError> {
         let done = sqlx::query("update organizations set requests_per_second = $2 where uid = $1")
-            .bind(uid)
+            .bind(uid.as_str())
             .bind(limit.map(|limit| i64::from(limit.get())))
             .execute(&self.writer)
             .await?;
@@ -107,7 +99,8 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn delete_organization(&self, uid: &OrganizationUid) -> Result<bool, StorageError> {
-        let done = sqlx::query("delete from organizations where uid = $1").bind(uid).execute(&self.writer).await?;
+        let done =
+            sqlx::query("delete from organizations where uid = $1").bind(uid.as_str()).execute(&self.writer).await?;
         Ok(done.rows_affected() > 0)
     }
 }
@@ -115,18 +108,23 @@ impl Catalog {
 #[cfg(test)]
 pub(super) mod tests {
     use chrono::TimeZone as _;
+    use tally_tests::Scratch;
 
-    use super::super::Role;
     use super::super::users::tests::user_of;
+    use super::super::{CatalogAddress, Role};
     use super::*;
     use crate::clock::Clock;
 
-    /// A catalog in a folder of its own, at a time that stands still.
-    pub(in crate::catalog) async fn catalog() -> (Catalog, Clock, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
+    /// A catalog in a place of its own, at a time that stands still.
+    pub(in crate::catalog) async fn catalog() -> (Catalog, Clock, Scratch) {
+        let scratch = Scratch::new();
         let clock = Clock::fixed(Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap());
-        let catalog = Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await.unwrap();
-        (catalog, clock, folder)
+        let catalog = Catalog::open(&address(&scratch), clock.clone()).await.unwrap();
+        (catalog, clock, scratch)
+    }
+
+    pub(in crate::catalog) fn address(scratch: &Scratch) -> CatalogAddress {
+        scratch.catalog_url().map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres)
     }
 
     /// An identifier that nobody was given.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, Row};
 
 use super::Catalog;
 use crate::error::StorageError;
@@ -26,12 +26,12 @@ pub struct Idempotency {
 /// # Errors
 /// [`StorageError::IdempotencyMismatch`] where the key was used with another body.
 pub(crate) async fn earlier_receipt(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
     idempotency: &Idempotency,
 ) -> Result<Option<Receipt>, StorageError> {
     let row = sqlx::query("select body_sha256, receipt from idempotency_keys where organization = $1 and key = $2")
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(&idempotency.key)
         .fetch_optional(db)
         .await?;
@@ -43,7 +43,7 @@ pub(crate) async fn earlier_receipt(
 }
 
 pub(crate) async fn insert_receipt(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
     idempotency: &Idempotency,
     receipt: &Receipt,
@@ -53,7 +53,7 @@ pub(crate) async fn insert_receipt(
         "insert into idempotency_keys (organization, key, body_sha256, receipt, created_at)
          values ($1, $2, $3, $4, $5)",
     )
-    .bind(organization)
+    .bind(organization.as_str())
     .bind(&idempotency.key)
     .bind(&idempotency.body_sha256)
     .bind(serde_json::to_string(receipt)?)
@@ -77,7 +77,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn knows_idempotency_key(&self, organization: &OrganizationUid, key: &str) -> Result<bool, StorageError> {
         let sql = "select count(*) from idempotency_keys where organization = $1 and key = $2";
-        let count: i64 = sqlx::query_scalar(sql).bind(organization).bind(key).fetch_one(&self.reader).await?;
+        let count: i64 = sqlx::query_scalar(sql).bind(organization.as_str()).bind(key).fetch_one(&self.reader).await?;
         Ok(count > 0)
     }
 }

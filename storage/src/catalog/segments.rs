@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, Row};
 
-use super::Catalog;
 use super::event_log::{as_i64, log_payloads};
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::events::duplicates::DayIds;
 use crate::events::segment::StagedSegment;
@@ -50,25 +50,22 @@ pub(crate) enum IdSource {
 
 /// Numbers the next commit of events. `None` where the organization does not exist.
 pub(crate) async fn number_commit(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
 ) -> Result<Option<i64>, StorageError> {
     let sql = "update organizations set event_commits = event_commits + 1 where uid = $1 returning event_commits";
-    Ok(sqlx::query_scalar(sql).bind(organization).fetch_optional(db).await?)
+    Ok(sqlx::query_scalar(sql).bind(organization.as_str()).fetch_optional(db).await?)
 }
 
 /// The number of the organization's last commit of events.
-pub(crate) async fn last_commit(
-    db: &mut SqliteConnection,
-    organization: &OrganizationUid,
-) -> Result<i64, StorageError> {
+pub(crate) async fn last_commit(db: &mut AnyConnection, organization: &OrganizationUid) -> Result<i64, StorageError> {
     let sql = "select event_commits from organizations where uid = $1";
-    let number: Option<i64> = sqlx::query_scalar(sql).bind(organization).fetch_optional(db).await?;
+    let number: Option<i64> = sqlx::query_scalar(sql).bind(organization.as_str()).fetch_optional(db).await?;
     number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))
 }
 
 pub(crate) async fn insert_segment(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
     kind: &str,
     segment: &PublishedSegment,
@@ -79,7 +76,7 @@ pub(crate) async fn insert_segment(
          size_bytes, path) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(uuid::Uuid::now_v7().to_string())
-    .bind(organization)
+    .bind(organization.as_str())
     .bind(kind)
     .bind(segment.staged.day)
     .bind(as_i64(segment.staged.event_count))
@@ -95,7 +92,7 @@ pub(crate) async fn insert_segment(
 
 /// Where ids of those days may be that were committed after the commit of that number.
 pub(crate) async fn id_sources(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     organization: &OrganizationUid,
     kind: &str,
     days: (i64, i64),
@@ -105,7 +102,7 @@ pub(crate) async fn id_sources(
         "select id, day, path from segments where organization = $1 and kind = $2 and day between $3 and $4
          and commit_number > $5 and id_count > 0",
     )
-    .bind(organization)
+    .bind(organization.as_str())
     .bind(kind)
     .bind(days.0)
     .bind(days.1)
@@ -116,7 +113,7 @@ pub(crate) async fn id_sources(
         "select id, payload from event_log where organization = $1 and kind = $2 and first_day <= $4
          and last_day >= $3 and commit_number > $5 and id_count > 0",
     )
-    .bind(organization)
+    .bind(organization.as_str())
     .bind(kind)
     .bind(days.0)
     .bind(days.1)
@@ -144,18 +141,17 @@ impl Catalog {
             "select day, event_count, size_bytes, path from segments
              where organization = $1 and kind = $2 and day between $3 and $4 order by day, path",
         )
-        .bind(organization)
+        .bind(organization.as_str())
         .bind(kind)
         .bind(days.0)
         .bind(days.1)
         .fetch_all(&mut *db)
         .await?;
         let segments = rows.iter().map(|row| {
-            let (event_count, size_bytes): (i64, i64) = (row.try_get("event_count")?, row.try_get("size_bytes")?);
             Ok(Segment {
                 day: row.try_get("day")?,
-                event_count: u64::try_from(event_count).unwrap_or(0),
-                size_bytes: u64::try_from(size_bytes).unwrap_or(0),
+                event_count: row::count(row, "event_count")?,
+                size_bytes: row::count(row, "size_bytes")?,
                 path: row.try_get("path")?,
             })
         });

@@ -4,23 +4,33 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 
-use super::Catalog;
 use super::organizations::refused_by_organization;
-use crate::clock::StoredTime;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::{OrganizationUid, mint_stack_api_key};
 
 /// A stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stack {
     /// What events and requests name it by; no secret.
     pub api_key: String,
     /// Its name, for people; not unique.
     pub name: String,
     /// When it was made.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+}
+
+impl FromRow<'_, AnyRow> for Stack {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            api_key: row.try_get("api_key")?,
+            name: row.try_get("name")?,
+            created_at: row::time(row, "created_at")?,
+        })
+    }
 }
 
 impl Catalog {
@@ -32,7 +42,7 @@ impl Catalog {
         let api_key = mint_stack_api_key();
         sqlx::query("insert into stacks (api_key, organization, name, created_at) values ($1, $2, $3, $4)")
             .bind(&api_key)
-            .bind(organization)
+            .bind(organization.as_str())
             .bind(name)
             .bind(self.clock.now_ms())
             .execute(&self.writer)
@@ -47,7 +57,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn stacks_of(&self, organization: &OrganizationUid) -> Result<Vec<Stack>, StorageError> {
         let text = "select api_key, name, created_at from stacks where organization = $1 order by created_at, api_key";
-        Ok(sqlx::query_as(text).bind(organization).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(organization.as_str()).fetch_all(&self.reader).await?)
     }
 
     /// The API keys of an organization's stacks.
@@ -56,7 +66,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn stack_api_keys(&self, organization: &OrganizationUid) -> Result<HashSet<String>, StorageError> {
         let text = "select api_key from stacks where organization = $1";
-        let keys: Vec<String> = sqlx::query_scalar(text).bind(organization).fetch_all(&self.reader).await?;
+        let keys: Vec<String> = sqlx::query_scalar(text).bind(organization.as_str()).fetch_all(&self.reader).await?;
         Ok(keys.into_iter().collect())
     }
 
@@ -66,7 +76,8 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn stack_belongs_to(&self, api_key: &str, organization: &OrganizationUid) -> Result<bool, StorageError> {
         let text = "select count(*) from stacks where api_key = $1 and organization = $2";
-        let count: i64 = sqlx::query_scalar(text).bind(api_key).bind(organization).fetch_one(&self.reader).await?;
+        let count: i64 =
+            sqlx::query_scalar(text).bind(api_key).bind(organization.as_str()).fetch_one(&self.reader).await?;
         Ok(count > 0)
     }
 
@@ -78,7 +89,7 @@ impl Catalog {
     pub async fn delete_stack(&self, organization: &OrganizationUid, api_key: &str) -> Result<bool, StorageError> {
         let done = sqlx::query("delete from stacks where api_key = $1 and organization = $2")
             .bind(api_key)
-            .bind(organization)
+            .bind(organization.as_str())
             .execute(&self.writer)
             .await?;
         Ok(done.rows_affected() > 0)

@@ -5,33 +5,36 @@ mod memberships;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 
 pub use self::email::{Email, MalformedEmail};
 pub use self::memberships::{Member, Membership, Role, UnknownRole};
-use super::Catalog;
 use super::organizations::refused_by_organization;
-use crate::clock::StoredTime;
+use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::{OrganizationUid, UserUid};
 use crate::password::{self, Password};
 
 /// A user of any number of organizations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// Their identifier.
     pub uid: UserUid,
     /// By which they log in; no two users have the same.
     pub email: Email,
     /// When they were made.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(sqlx::FromRow)]
-struct StoredLogin {
-    password_hash: String,
-    #[sqlx(flatten)]
-    user: User,
+impl FromRow<'_, AnyRow> for User {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            uid: row::parsed(row, "uid")?,
+            email: row::parsed(row, "email")?,
+            created_at: row::time(row, "created_at")?,
+        })
+    }
 }
 
 impl Catalog {
@@ -50,8 +53,8 @@ impl Catalog {
         let password_hash = password.hash().await?;
         let mut transaction = self.begin_write().await?;
         sqlx::query("insert into users (uid, email, password_hash, created_at) values ($1, $2, $3, $4)")
-            .bind(&uid)
-            .bind(email)
+            .bind(uid.as_str())
+            .bind(email.as_str())
             .bind(password_hash)
             .bind(self.clock.now_ms())
             .execute(&mut *transaction)
@@ -61,9 +64,9 @@ impl Catalog {
                 _ => error.into(),
             })?;
         sqlx::query("insert into memberships (organization, user_uid, role) values ($1, $2, $3)")
-            .bind(organization)
-            .bind(&uid)
-            .bind(role)
+            .bind(organization.as_str())
+            .bind(uid.as_str())
+            .bind(role.as_str())
             .execute(&mut *transaction)
             .await
             .map_err(|error| refused_by_organization(error, organization))?;
@@ -85,7 +88,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StorageError> {
         let text = "select uid, email, created_at from users where email = $1";
-        Ok(sqlx::query_as(text).bind(email).fetch_optional(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(email.as_str()).fetch_optional(&self.reader).await?)
     }
 
     /// The user, if the password is theirs. An unknown address, and a text that is no address, cost the same time as a
@@ -96,12 +99,12 @@ impl Catalog {
     pub async fn verify_password(&self, email: &str, attempt: &str) -> Result<Option<User>, StorageError> {
         // Asked for also where the text is no address, so that every login does the same.
         let email = email.parse::<Email>().map_or_else(|_| String::new(), |email| email.to_string());
-        let stored: Option<StoredLogin> =
-            sqlx::query_as("select uid, email, created_at, password_hash from users where email = $1")
-                .bind(email)
-                .fetch_optional(&self.reader)
-                .await?;
-        let (user, hash) = stored.map(|stored| (stored.user, stored.password_hash)).unzip();
+        let sql = "select uid, email, created_at, password_hash from users where email = $1";
+        let stored = sqlx::query(sql).bind(email).fetch_optional(&self.reader).await?;
+        let (user, hash) = match stored {
+            Some(row) => (Some(User::from_row(&row)?), Some(row.try_get("password_hash")?)),
+            None => (None, None),
+        };
         Ok(if password::verify(attempt, hash).await? { user } else { None })
     }
 
@@ -114,11 +117,14 @@ impl Catalog {
         let password_hash = password.hash().await?;
         let mut transaction = self.begin_write().await?;
         let done = sqlx::query("update users set password_hash = $2 where uid = $1")
-            .bind(user)
+            .bind(user.as_str())
             .bind(password_hash)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("delete from authtokens where user_uid = $1").bind(user).execute(&mut *transaction).await?;
+        sqlx::query("delete from authtokens where user_uid = $1")
+            .bind(user.as_str())
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
@@ -128,7 +134,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn delete_user(&self, user: &UserUid) -> Result<bool, StorageError> {
-        let done = sqlx::query("delete from users where uid = $1").bind(user).execute(&self.writer).await?;
+        let done = sqlx::query("delete from users where uid = $1").bind(user.as_str()).execute(&self.writer).await?;
         Ok(done.rows_affected() > 0)
     }
 }
@@ -149,7 +155,7 @@ pub(super) mod tests {
     ) -> UserUid {
         let uid = UserUid::mint();
         sqlx::query("insert into users (uid, email, password_hash, created_at) values ($1, $2, '', 0)")
-            .bind(&uid)
+            .bind(uid.as_str())
             .bind(email)
             .execute(&catalog.writer)
             .await

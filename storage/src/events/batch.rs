@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::mem;
 
 use arrow::array::RecordBatch;
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::duplicates::{DayIds, IdIndex, ids_by_day, without_repeats};
 use super::requests;
@@ -42,7 +42,7 @@ impl Batch {
 
     pub(super) async fn sources(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut AnyConnection,
         after_commit: i64,
     ) -> Result<Vec<IdSource>, StorageError> {
         match self.days()? {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -150,7 +150,10 @@ impl Committer {
         }
     }
 
-    async fn commit_all(&self, batches: Vec<Pending>) {
+    async fn commit_all(&self, mut batches: Vec<Pending>) {
+        // Organizations are locked in one order by every process, so that no two wait for each other. The sort is stable:
+        // the batches of one organization stay in the order in which they came.
+        batches.sort_by(|one, other| one.batch.organization.cmp(&other.batch.organization));
         let mut answers = Vec::with_capacity(batches.len());
         let mut outcomes = Vec::with_capacity(batches.len());
         let mut group = Group::default();
@@ -190,20 +193,22 @@ impl Committer {
 
     async fn write(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut AnyConnection,
         batch: Batch,
         details: Commit,
         group: &mut Group,
     ) -> Result<Receipt, StorageError> {
         let organization = batch.organization.clone();
+        // The number comes first, since it locks the organization: what follows sees all that was committed before, and
+        // nobody else commits until this is.
+        let number = number_commit(db, &organization).await?;
+        let number = number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))?;
         if let Some(idempotency) = &details.idempotency
             && let Some(receipt) = earlier_receipt(db, &organization, idempotency).await?
         {
             return Ok(receipt);
         }
         let batch = self.without_newly_known(db, batch, group).await?;
-        let number = number_commit(db, &organization).await?;
-        let number = number.ok_or_else(|| StorageError::NoSuchOrganization(organization.clone()))?;
         let now = self.clock.now_ms();
         if let Some(source) = &details.source {
             advance_source(db, &organization, details.replaces.as_ref(), source, now).await?;
@@ -229,7 +234,7 @@ impl Committer {
     /// The second look: what was committed since the first, and what this transaction has written so far.
     async fn without_newly_known(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut AnyConnection,
         batch: Batch,
         group: &mut Group,
     ) -> Result<Batch, StorageError> {
@@ -259,7 +264,7 @@ impl Committer {
     }
 
     /// Writes the group's rows; says how many bytes they are.
-    async fn write_log(&self, db: &mut SqliteConnection, group: &Group) -> Result<u64, StorageError> {
+    async fn write_log(&self, db: &mut AnyConnection, group: &Group) -> Result<u64, StorageError> {
         let mut logged_bytes = 0;
         for (organization, batches) in group.log.iter().filter(|(_, batches)| !batches.is_empty()) {
             let events = arrow::compute::concat_batches(&requests::schema(), batches)?;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::Idempotency;
+use crate::catalog::{CatalogAddress, Idempotency};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -21,7 +22,7 @@ const DAY_MS: i64 = 86_400_000;
 struct Fixture {
     store: Store,
     organization: OrganizationUid,
-    folder: Arc<tempfile::TempDir>,
+    folder: Arc<Scratch>,
 }
 
 impl Fixture {
@@ -30,7 +31,7 @@ impl Fixture {
     }
 
     async fn with_backlog(max_backlog_bytes: u64) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let folder = Arc::new(Scratch::new());
         let store = open(&folder, max_backlog_bytes).await;
         let organization = store.catalog.create_organization("Example").await.unwrap();
         Self { store, organization, folder }
@@ -76,9 +77,12 @@ impl Fixture {
     }
 }
 
-async fn open(folder: &tempfile::TempDir, max_backlog_bytes: u64) -> Store {
+async fn open(scratch: &Scratch, max_backlog_bytes: u64) -> Store {
     let options = StoreOptions {
-        data_dir: folder.path().to_owned(),
+        data_dir: scratch.path().to_owned(),
+        catalog: scratch
+            .catalog_url()
+            .map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres),
         max_backlog_bytes,
         lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 2 },
     };

@@ -2,30 +2,33 @@
 
 use std::num::NonZeroU32;
 
-use crate::catalog::organizations::StoredLimit;
-use crate::catalog::{Catalog, Role, User};
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
+
+use crate::catalog::{Catalog, Role, User, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 use crate::secret::Digest;
 
 /// Who sends a request, and what they may do in the organization that it is about.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The authtoken's user.
-    #[sqlx(flatten)]
     pub user: User,
     /// Their role in the organization; none if they are no member, or it does not exist, or none was named.
     pub role: Option<Role>,
     /// The organization's own rate limit, if it has one and the user is a member.
-    #[sqlx(try_from = "StoredLimit")]
     pub requests_per_second: Option<NonZeroU32>,
 }
 
-#[derive(sqlx::FromRow)]
-struct StoredAccess {
-    digest: String,
-    #[sqlx(flatten)]
-    access: Access,
+impl FromRow<'_, AnyRow> for Access {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            user: User::from_row(row)?,
+            role: row::optional_parsed(row, "role")?,
+            requests_per_second: row::optional_limit(row, "requests_per_second")?,
+        })
+    }
 }
 
 impl Catalog {
@@ -41,7 +44,7 @@ impl Catalog {
         organization: Option<&OrganizationUid>,
     ) -> Result<Option<Access>, StorageError> {
         let digest = Digest::of(token);
-        let found: Vec<StoredAccess> = sqlx::query_as(
+        let rows = sqlx::query(
             "select t.digest, u.uid, u.email, u.created_at, m.role, o.requests_per_second from authtokens t \
              join users u on u.uid = t.user_uid \
              left join memberships m on m.organization = $2 and m.user_uid = t.user_uid \
@@ -49,10 +52,15 @@ impl Catalog {
              where t.digest_start = $1",
         )
         .bind(digest.start())
-        .bind(organization)
+        .bind(organization.map(OrganizationUid::as_str))
         .fetch_all(&self.reader)
         .await?;
-        Ok(found.into_iter().find(|stored| digest.matches(&stored.digest)).map(|stored| stored.access))
+        for row in &rows {
+            if digest.matches(row.try_get("digest")?) {
+                return Ok(Some(Access::from_row(row)?));
+            }
+        }
+        Ok(None)
     }
 
     /// The user of an authtoken; none if it is not valid.

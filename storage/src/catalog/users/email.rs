@@ -9,8 +9,7 @@ use serde::Serialize;
 const MAX_LEN: usize = 254;
 
 /// An email address: trimmed, in lower case, with one `@` between a name and a host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Email(String);
 

@@ -5,16 +5,16 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 
 use super::Email;
-use crate::catalog::Catalog;
-use crate::clock::StoredTime;
+use crate::catalog::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::{OrganizationUid, UserUid};
 
 /// What a user may do in an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// May do all that an API allows.
@@ -66,7 +66,7 @@ impl fmt::Display for Role {
 }
 
 /// One of a user's organizations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Membership {
     /// The organization.
     pub organization: OrganizationUid,
@@ -76,8 +76,18 @@ pub struct Membership {
     pub role: Role,
 }
 
+impl FromRow<'_, AnyRow> for Membership {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            organization: row::parsed(row, "organization")?,
+            name: row.try_get("name")?,
+            role: row::parsed(row, "role")?,
+        })
+    }
+}
+
 /// One of an organization's users.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// The user.
     pub uid: UserUid,
@@ -86,8 +96,18 @@ pub struct Member {
     /// What they may do in the organization.
     pub role: Role,
     /// When the user was made; they may have become a member later.
-    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+}
+
+impl FromRow<'_, AnyRow> for Member {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            uid: row::parsed(row, "uid")?,
+            email: row::parsed(row, "email")?,
+            role: row::parsed(row, "role")?,
+            created_at: row::time(row, "created_at")?,
+        })
+    }
 }
 
 impl Catalog {
@@ -98,7 +118,7 @@ impl Catalog {
     pub async fn organizations_of(&self, user: &UserUid) -> Result<Vec<Membership>, StorageError> {
         let text = "select m.organization, o.name, m.role from memberships m \
                     join organizations o on o.uid = m.organization where m.user_uid = $1 order by o.name, o.uid";
-        Ok(sqlx::query_as(text).bind(user).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(user.as_str()).fetch_all(&self.reader).await?)
     }
 
     /// The users of an organization, by email address. Empty if the organization does not exist.
@@ -108,7 +128,7 @@ impl Catalog {
     pub async fn members_of(&self, organization: &OrganizationUid) -> Result<Vec<Member>, StorageError> {
         let text = "select u.uid, u.email, m.role, u.created_at from memberships m \
                     join users u on u.uid = m.user_uid where m.organization = $1 order by u.email";
-        Ok(sqlx::query_as(text).bind(organization).fetch_all(&self.reader).await?)
+        Ok(sqlx::query_as(text).bind(organization.as_str()).fetch_all(&self.reader).await?)
     }
 
     /// What a user may do in an organization; none if they are no member, or either does not exist.
@@ -117,7 +137,9 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn role_in(&self, user: &UserUid, organization: &OrganizationUid) -> Result<Option<Role>, StorageError> {
         let text = "select role from memberships where organization = $1 and user_uid = $2";
-        Ok(sqlx::query_scalar(text).bind(organization).bind(user).fetch_optional(&self.reader).await?)
+        let query = sqlx::query(text).bind(organization.as_str()).bind(user.as_str());
+        let row = query.fetch_optional(&self.reader).await?;
+        Ok(row.map(|row| row::parsed(&row, "role")).transpose()?)
     }
 
     /// Makes a user a member of one more organization.
@@ -131,7 +153,12 @@ impl Catalog {
         role: Role,
     ) -> Result<(), StorageError> {
         let text = "insert into memberships (organization, user_uid, role) values ($1, $2, $3)";
-        let inserted = sqlx::query(text).bind(organization).bind(user).bind(role).execute(&self.writer).await;
+        let inserted = sqlx::query(text)
+            .bind(organization.as_str())
+            .bind(user.as_str())
+            .bind(role.as_str())
+            .execute(&self.writer)
+            .await;
         let Err(error) = inserted else { return Ok(()) };
         match error.as_database_error() {
             Some(database) if database.is_unique_violation() => {
@@ -156,7 +183,12 @@ impl Catalog {
         role: Role,
     ) -> Result<bool, StorageError> {
         let text = "update memberships set role = $3 where organization = $1 and user_uid = $2";
-        let done = sqlx::query(text).bind(organization).bind(user).bind(role).execute(&self.writer).await?;
+        let done = sqlx::query(text)
+            .bind(organization.as_str())
+            .bind(user.as_str())
+            .bind(role.as_str())
+            .execute(&self.writer)
+            .await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -166,7 +198,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn remove_member(&self, organization: &OrganizationUid, user: &UserUid) -> Result<bool, StorageError> {
         let text = "delete from memberships where organization = $1 and user_uid = $2";
-        let done = sqlx::query(text).bind(organization).bind(user).execute(&self.writer).await?;
+        let done = sqlx::query(text).bind(organization.as_str()).bind(user.as_str()).execute(&self.writer).await?;
         Ok(done.rows_affected() > 0)
     }
 }

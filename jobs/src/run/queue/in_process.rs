@@ -1,7 +1,4 @@
-//! The in-process queue: ids of jobs on their way to the worker.
-//!
-//! An id that is lost costs time, never a job: the jobs' rows are what is true, and the upkeep pushes ids again. An id
-//! that waits already is not taken a second time, so the queue is never longer than there are jobs.
+//! The queue inside a process.
 //!
 //! Ids go into a channel of ours, which the library's worker reads as its backend: its own in-memory sink may panic
 //! under concurrent pushes. The channel outlives the worker, so a worker that was restarted goes on where it stopped.
@@ -12,22 +9,17 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use apalis::prelude::{
-    BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _, WorkerError,
-};
+use apalis::prelude::{BoxDynError, MemorySink, MemoryStorage, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _};
 use futures::future::BoxFuture;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, StreamExt as _, TryFutureExt as _};
 use tally_storage::ids::JobId;
 use tokio::sync::mpsc;
 
-/// Nobody reads the queue any more: the process is shutting down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is closed")]
-pub struct QueueClosed;
+use super::ReaderEnded;
 
-/// Where ids are pushed; clones share one queue.
+/// Clones share one queue.
 #[derive(Debug, Clone)]
-pub struct JobQueue {
+pub(super) struct InProcessQueue {
     ids: mpsc::UnboundedSender<JobId>,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -48,36 +40,26 @@ impl Waiting {
     }
 }
 
-impl Default for JobQueue {
-    fn default() -> Self {
-        Self::in_process()
-    }
-}
-
-impl JobQueue {
-    /// A queue inside this process.
-    #[must_use]
-    pub fn in_process() -> Self {
+impl InProcessQueue {
+    pub(super) fn new() -> Self {
         let (ids, waiting) = mpsc::unbounded_channel();
         Self { ids, waiting: Arc::new(Mutex::new(Waiting { ids: waiting, known: HashSet::new() })) }
     }
 
-    /// Says that a job is there to be looked at.
-    ///
-    /// # Errors
-    /// When nobody reads the queue any more.
-    pub fn push(&self, id: JobId) -> Result<(), QueueClosed> {
+    pub(super) fn push(&self, id: JobId) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.known.insert(id.clone()) { self.ids.send(id).map_err(|_| QueueClosed) } else { Ok(()) }
+        // An id that waits already is not taken a second time: the queue is never longer than there are jobs.
+        if waiting.known.insert(id.clone()) && self.ids.send(id).is_err() {
+            tracing::debug!("nobody reads the queue any more; the next start looks at every queued job");
+        }
     }
 
-    /// Gives each id to `handle`, so many at once, until the worker ends with an error or the future is dropped.
-    pub(super) fn work<F, R>(
+    pub(super) fn read<F, R>(
         &self,
         name: &str,
         at_once: usize,
         handle: F,
-    ) -> BoxFuture<'static, Result<(), WorkerError>>
+    ) -> BoxFuture<'static, Result<(), ReaderEnded>>
     where
         F: Fn(JobId) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -99,6 +81,6 @@ impl JobQueue {
                 Ok::<(), BoxDynError>(())
             }
         });
-        Box::pin(worker.run())
+        Box::pin(worker.run().map_err(|error| ReaderEnded(error.to_string())))
     }
 }
