@@ -95,10 +95,10 @@ impl Default for Scratch {
 
 impl Servers {
     fn new() -> Self {
-        let name = format!("test_{}", Uuid::now_v7().simple());
+        let name = format!("test_{:.24}", Uuid::new_v4().simple().to_string());
         let url = postgres_url();
         let separator = if url.contains('?') { '&' } else { '?' };
-        let catalog_url = format!("{url}{separator}options[search_path]={name}");
+        let catalog_url = format!("{url}{separator}application_name={name}&options[search_path]={name}");
         run_sql(format!("create schema {name}"));
         Self { name, catalog_url }
     }
@@ -106,11 +106,13 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
+        // A test that ends in the middle of a transaction leaves it open, and its runtime no longer ends it.
+        let name = &self.name;
         run_sql(format!(
-            "set lock_timeout = '10s'; set client_min_messages = warning; drop schema {} cascade",
-            self.name
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{name}';
+             set lock_timeout = '10s'; set client_min_messages = warning; drop schema {name} cascade"
         ));
-        delete_keys(self.name.clone());
+        delete_keys(name.clone());
     }
 }
 

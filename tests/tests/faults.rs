@@ -15,7 +15,7 @@ fn finished(server: &TestServer) -> (Tenant, String) {
 
 #[test]
 fn a_catalog_that_cannot_be_reached_is_502_and_nothing_is_queued() {
-    let server = TestServer::start_with(|config| config.rate_limit.requests_per_second = 10);
+    let server = TestServer::start_with(|config| config.rate_limit.requests_per_second = 10).of_one_process();
     let tenant = server.tenant();
     server.wait(server.store().catalog.close());
     let refused = tenant.submit(&server.client, "devices", &RANGE);

@@ -18,8 +18,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// When it is not there before the deadline; `what` says what was waited for.
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub(crate) fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_for_within(DEADLINE, what, ask)
+}
+
+/// The same with a deadline of its own.
+pub(crate) fn wait_for_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(answer) = ask() {

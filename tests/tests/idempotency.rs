@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 
 use crate::events::Event;
 use crate::http::{Answer, wait_for};
@@ -129,7 +130,7 @@ impl Unfinished {
 
 #[test]
 fn while_the_first_is_under_way_a_second_one_is_told_so() {
-    let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1);
+    let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1).of_one_process();
     let tenant = server.tenant();
     let first = Unfinished::begin(&server, &tenant, "key");
     // It holds its key before it holds the one place that there is: once that is taken, so is the key.
@@ -152,7 +153,7 @@ fn while_the_first_is_under_way_a_second_one_is_told_so() {
 
 #[test]
 fn a_client_that_goes_away_in_the_middle_leaves_nothing_and_its_key_free() {
-    let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1);
+    let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1).of_one_process();
     let tenant = server.tenant();
     let first = Unfinished::begin(&server, &tenant, "key");
     wait_for("the first batch to be under way", || (tenant.post(&server.client, &[], b"").status == 503).then_some(()));
@@ -160,4 +161,22 @@ fn a_client_that_goes_away_in_the_middle_leaves_nothing_and_its_key_free() {
     wait_for("its place to be free", || (tenant.post(&server.client, &[], b"").status == 200).then_some(()));
     assert_eq!(tenant.counted(&server.client, DAY, DAY), 0);
     assert_eq!(post(&server, &tenant, "key", &line()).ok().json()["accepted"], 1);
+}
+
+#[test]
+fn a_key_that_comes_many_times_at_once_is_counted_once() {
+    let server = TestServer::start();
+    let tenant = server.tenant();
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(|| post(&server, &tenant, "key", &line()))).collect();
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    let (kept, told): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert!(kept.windows(2).all(|two| two[0].text() == two[1].text()), "{answers:?}");
+    assert!(!kept.is_empty());
+    // Within one process they are told that the first is under way.
+    for answer in told {
+        refused(answer, 409, 110);
+    }
+    assert_eq!(tenant.counted(&server.client, DAY, DAY), 1);
 }

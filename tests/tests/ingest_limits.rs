@@ -110,7 +110,8 @@ fn over_the_bound_of_the_backlog_nothing_is_kept_until_it_is_flushed() {
         config.ingest.max_backlog_bytes = 1;
         config.ingest.flush_bytes = 1;
         config.ingest.flush_after_seconds = 1;
-    });
+    })
+    .of_one_process();
     let tenant = server.tenant();
     // Where columns should go is no folder: nothing can be flushed.
     let (events, away) = (server.config.data_dir.join("events"), server.config.data_dir.join("away"));
@@ -137,7 +138,8 @@ fn a_backlog_that_went_with_its_organization_keeps_nobody_out() {
         config.ingest.max_backlog_bytes = 1;
         config.ingest.flush_bytes = 1;
         config.ingest.flush_after_seconds = 1;
-    });
+    })
+    .of_one_process();
     let (tenant, other) = (server.tenant(), server.tenant());
     let (events, away) = (server.config.data_dir.join("events"), server.config.data_dir.join("away"));
     fs::rename(&events, &away).unwrap();

@@ -10,6 +10,7 @@
 //! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs` | events in |
 //! | `log_file.rs`, `log_formats.rs` | log files in |
 //! | `crashes.rs`, `restarts.rs` | what is left after a process ends |
+//! | `scaled_out/` | several processes on servers, and what happens when one of them goes |
 //! | `crate_arrows.rs` | which crate may know which |
 #![allow(
     clippy::unwrap_used,
@@ -42,6 +43,7 @@ mod report_laws;
 mod reports;
 mod restarts;
 mod retrieve;
+mod scaled_out;
 mod secrets;
 mod server;
 mod sessions;

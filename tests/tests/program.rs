@@ -34,6 +34,12 @@ fn command(data_dir: &Path) -> Command {
     command
 }
 
+/// Sends a signal to a process that a test started.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.unwrap().success(), "SIG{name} to {child:?}");
+}
+
 /// What a command said.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -56,7 +62,12 @@ impl Ran {
 
 /// Runs a command on that data folder to its end.
 pub(crate) fn run_in(data_dir: &Path, arguments: &[&str], stdin: &[u8]) -> Ran {
-    let mut child = command(data_dir).args(arguments).spawn().unwrap();
+    run_with(data_dir, &[], arguments, stdin)
+}
+
+/// The same with variables.
+pub(crate) fn run_with(data_dir: &Path, settings: &[(&str, &str)], arguments: &[&str], stdin: &[u8]) -> Ran {
+    let mut child = command(data_dir).envs(settings.iter().copied()).args(arguments).spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -91,7 +102,7 @@ pub(crate) fn tenant_in(data_dir: &Path) -> Tenant {
     }
 }
 
-/// `tally serve` as a process of its own; killed when this is dropped.
+/// `tally serve` or another role as a process of its own; killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) client: Client,
@@ -101,8 +112,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(data_dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_as("serve", data_dir, settings)
+    }
+
+    /// Starts `tally` in that role.
+    pub(crate) fn start_as(role: &str, data_dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = command(data_dir);
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).env("TALLY_SERVER__BIND", "127.0.0.1:0");
+        command.arg(role).stdin(Stdio::null()).stdout(Stdio::null()).env("TALLY_SERVER__BIND", "127.0.0.1:0");
         // Waiting for a report takes more than ten requests a second.
         command.env("TALLY_RATE_LIMIT__REQUESTS_PER_SECOND", "100000");
         command.envs(settings.iter().copied());
@@ -131,10 +147,19 @@ impl Served {
         self.child.wait().unwrap();
     }
 
+    /// SIGSTOP: it is there, and does nothing.
+    pub(crate) fn pause(&self) {
+        signal(&self.child, "STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        signal(&self.child, "CONT");
+    }
+
     /// SIGTERM; says how the process exited.
     pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        signal(&self.child, "TERM");
         let status = wait_for("the server to end", || self.child.try_wait().unwrap());
         let log = self.log.lock().unwrap().clone();
         (status, log)

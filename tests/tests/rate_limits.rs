@@ -3,7 +3,6 @@
 use tally_storage::catalog::Role;
 
 use crate::http::Answer;
-use crate::program;
 use crate::server::TestServer;
 use crate::tenant::Tenant;
 
@@ -56,7 +55,7 @@ fn the_operator_gives_one_organization_another_limit_and_takes_it_back() {
     let (tenant, other) = (server.tenant(), server.tenant());
     let limit = |value: &str| {
         let arguments = ["org", "limit", "--org", tenant.uid.as_str(), "--requests-per-second", value];
-        program::run_in(&server.config.data_dir, &arguments, b"").succeeded();
+        server.run(&arguments).succeeded();
         server.next_second();
         rate(&tenant.submit(&server.client, "devices", &RANGE).ok())
     };
@@ -70,7 +69,7 @@ fn the_operator_gives_one_organization_another_limit_and_takes_it_back() {
 
 #[test]
 fn requests_that_prove_no_right_are_counted_by_address() {
-    let server = server();
+    let server = server().of_one_process();
     let (tenant, other) = (server.tenant(), server.tenant());
     let stranger = Tenant { authtoken: other.authtoken.clone(), ..tenant.clone() };
     let nobody = Tenant { authtoken: String::new(), ..tenant.clone() };
@@ -96,7 +95,8 @@ fn a_proxys_word_for_the_address_counts_only_where_it_is_trusted() {
         let server = TestServer::start_with(|config| {
             config.rate_limit.anonymous_requests_per_second = 5;
             config.server.trust_forwarded_for = trusted;
-        });
+        })
+        .of_one_process();
         let from = |address: &str| rate(&server.client.get("/nothing", &[("x-forwarded-for", address)]));
         assert_eq!(from("192.0.2.1"), (5, 4));
         assert_eq!(from("192.0.2.1, 192.0.2.2"), (5, left));

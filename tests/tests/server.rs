@@ -15,6 +15,7 @@ use tally_tests::{Scratch, Shape};
 use tokio::runtime::Runtime;
 
 use crate::http::Client;
+use crate::program::{Ran, run_with};
 
 /// A moment of the fixed clock: some time after all events of these tests.
 pub(crate) const NOW: &str = "2024-06-15T12:00:00Z";
@@ -27,7 +28,7 @@ pub(crate) struct TestServer {
     pub(crate) config: Config,
     running: Vec<Running>,
     runtime: Runtime,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// What runs: the one that answers first.
@@ -76,7 +77,7 @@ impl TestServer {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let clock = Clock::fixed(moment(NOW));
         let client = Client::new(String::new());
-        let mut server = Self { client, clock, config, running: Vec::new(), runtime, _scratch: scratch };
+        let mut server = Self { client, clock, config, running: Vec::new(), runtime, scratch };
         server.start_again();
         server
     }
@@ -87,6 +88,25 @@ impl TestServer {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.running[0].address
+    }
+
+    /// Asks the first process alone from here on: what is tested is kept by each process for itself.
+    #[must_use]
+    pub(crate) fn of_one_process(mut self) -> Self {
+        self.client = Client::new(format!("http://{}", self.address()));
+        self
+    }
+
+    /// A client of each process, whatever its role.
+    pub(crate) fn processes(&self) -> Vec<(Role, Client)> {
+        let clients = self.running.iter().map(|running| Client::new(format!("http://{}", running.address)));
+        roles().iter().copied().zip(clients).collect()
+    }
+
+    /// Runs an operator's command beside it.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let settings: Vec<_> = self.scratch.catalog_url().map(|url| ("TALLY_CATALOG__URL", url)).into_iter().collect();
+        run_with(&self.config.data_dir, &settings, arguments, b"")
     }
 
     /// Waits for something that the server's parts do.

@@ -112,6 +112,7 @@ fn what_is_no_login_is_refused() {
 #[test]
 fn five_wrong_passwords_in_a_minute_close_the_account_for_that_address() {
     let server = TestServer::start_with(|config| config.rate_limit.anonymous_requests_per_second = 20);
+    let server = server.of_one_process();
     let (tenant, other) = (server.tenant(), server.tenant());
     for _ in 0..5 {
         server.next_second();

@@ -1,7 +1,7 @@
 //! An organization with an owner, an ingest key and stacks, and what its people do.
 
 use serde_json::Value;
-use tally_storage::catalog::Role;
+use tally_storage::catalog::{Catalog, Role};
 use tally_storage::ids::{OrganizationUid, UserUid};
 use tally_storage::password::Password;
 
@@ -34,20 +34,7 @@ pub(crate) struct Finished {
 
 impl TestServer {
     pub(crate) fn tenant(&self) -> Tenant {
-        let catalog = &self.store().catalog;
-        self.wait(async {
-            let uid = catalog.create_organization("Example").await.unwrap();
-            let email = format!("{uid}@example.com");
-            let password = Password::new(PASSWORD.to_owned()).unwrap();
-            let owner = catalog.create_user(&uid, &email.parse().unwrap(), Role::Owner, &password).await.unwrap();
-            let authtoken = catalog.create_authtoken(&owner).await.unwrap();
-            let key = catalog.create_ingest_key(&uid).await.unwrap();
-            let mut stacks = Vec::new();
-            for stack in 0..STACKS {
-                stacks.push(catalog.create_stack(&uid, &format!("Stack {stack}")).await.unwrap());
-            }
-            Tenant { uid, owner, email, authtoken, key, stacks }
-        })
+        self.wait(Tenant::in_catalog(&self.store().catalog))
     }
 
     /// The authtoken of a new user with that role in the organization.
@@ -68,6 +55,21 @@ impl TestServer {
 }
 
 impl Tenant {
+    /// Makes one.
+    pub(crate) async fn in_catalog(catalog: &Catalog) -> Self {
+        let uid = catalog.create_organization("Example").await.unwrap();
+        let email = format!("{uid}@example.com");
+        let password = Password::new(PASSWORD.to_owned()).unwrap();
+        let owner = catalog.create_user(&uid, &email.parse().unwrap(), Role::Owner, &password).await.unwrap();
+        let authtoken = catalog.create_authtoken(&owner).await.unwrap();
+        let key = catalog.create_ingest_key(&uid).await.unwrap();
+        let mut stacks = Vec::new();
+        for stack in 0..STACKS {
+            stacks.push(catalog.create_stack(&uid, &format!("Stack {stack}")).await.unwrap());
+        }
+        Self { uid, owner, email, authtoken, key, stacks }
+    }
+
     /// Asks for a report; `orgUid` is added.
     pub(crate) fn submit(&self, client: &Client, report: &str, pairs: &[(&str, &str)]) -> Answer {
         let mut all = vec![("orgUid", self.uid.as_str())];

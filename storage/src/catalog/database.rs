@@ -117,6 +117,13 @@ async fn connect_postgres(address: &PostgresAddress, clock: Clock) -> Result<Cat
     let pool = AnyPoolOptions::new()
         .max_connections(address.max_connections)
         .acquire_timeout(address.acquire_timeout)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // Else every start would log that the tables are there already.
+                connection.execute(sqlx::raw_sql("set client_min_messages = warning")).await?;
+                Ok(())
+            })
+        })
         .connect(&address.url)
         .await?;
     Ok(Catalog {

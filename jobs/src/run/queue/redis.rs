@@ -32,6 +32,9 @@ use super::ReaderEnded;
 /// A message that was pushed so long ago and has not come is taken for lost.
 const PUSHED_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
+/// The pause after a push that failed.
+const PUSHED_ANEW_AFTER: Duration = Duration::from_secs(1);
+
 /// Ids that are pushed in one round trip.
 const BATCH: usize = 256;
 
@@ -43,6 +46,9 @@ const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Says that an id waits no more, and deletes what the library keeps of messages that were handled.
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
+
+/// Gives back what a reader had fetched when it ended.
+static LEAVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("leave.lua")));
 
 /// A Redis server and how it is used.
 #[derive(Clone)]
@@ -133,14 +139,24 @@ impl RedisQueue {
     async fn push_all(self: Arc<Self>, mut pushed: mpsc::UnboundedReceiver<JobId>) {
         let mut ids = Vec::with_capacity(BATCH);
         while pushed.recv_many(&mut ids, BATCH).await > 0 {
-            if let Err(error) = self.push_batch(&ids).await {
-                tracing::warn!(
-                    error,
-                    jobs = ids.len(),
-                    "Redis did not take the ids of jobs; the upkeep pushes them later"
-                );
-            }
+            self.push_until_taken(&ids, || pushed.is_closed()).await;
             ids.clear();
+        }
+    }
+
+    /// Pushes the ids again until Redis has taken them, or the queue is closed and they are left to the upkeep.
+    async fn push_until_taken(&self, ids: &[JobId], is_closed: impl Fn() -> bool) {
+        let mut tried = self.push_batch(ids).await;
+        while let Err(error) = tried {
+            tracing::warn!(error, jobs = ids.len(), "Redis did not take the ids of jobs");
+            if is_closed() {
+                return;
+            }
+            tokio::time::sleep(PUSHED_ANEW_AFTER).await;
+            tried = match self.unmark(ids).await {
+                Ok(()) => self.push_batch(ids).await,
+                Err(error) => Err(error.to_string()),
+            };
         }
     }
 
@@ -150,14 +166,15 @@ impl RedisQueue {
         if new.is_empty() {
             return Ok(());
         }
-        let pushed = self.storage().push_bulk(new.iter().map(|id| id.as_str().to_owned()).collect()).await;
-        if let Err(error) = pushed {
-            let waiting: Vec<String> = new.iter().map(|id| self.waiting(id)).collect();
-            // Where this fails too the keys expire.
-            drop(connection.del::<_, ()>(waiting).await);
-            return Err(error.to_string());
-        }
+        let messages = new.iter().map(|id| id.as_str().to_owned()).collect();
+        self.storage().push_bulk(messages).await.map_err(|error| error.to_string())?;
         connection.publish(&self.keys.wake, new.len()).await.map_err(|error: RedisError| error.to_string())
+    }
+
+    /// After a reply that did not come nobody knows which of the ids are marked, and which of these wait.
+    async fn unmark(&self, ids: &[JobId]) -> Result<(), RedisError> {
+        let marks: Vec<String> = ids.iter().map(|id| self.waiting(id)).collect();
+        self.connection.clone().del(marks).await
     }
 
     /// Those of the ids that do not wait yet; they are marked as waiting.
@@ -183,22 +200,25 @@ impl RedisQueue {
         F: Fn(JobId) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let stop_waking = CancellationToken::new();
-        let _stopped_with_the_reader = stop_waking.clone().drop_guard();
-        let wakes = self.wakes(stop_waking);
+        let name = format!("{name}/{}", Uuid::new_v4().simple());
+        let ended = CancellationToken::new();
+        // However the reader ends, also by being dropped.
+        let _ended_with_this = ended.clone().drop_guard();
+        let wakes = self.wakes(name.clone(), ended);
         let queue = Arc::clone(&self);
-        let worker = WorkerBuilder::new(format!("{name}/{}", Uuid::new_v4().simple()))
+        let worker = WorkerBuilder::new(name)
             .backend(self.storage().poll_with_stream(wakes))
             .concurrency(at_once)
             .build(move |id: String| {
                 let (queue, handle) = (Arc::clone(&queue), handle.clone());
                 async move {
-                    queue.forget(&id).await?;
+                    if let Err(error) = queue.forget(&id).await {
+                        tracing::debug!(error = &error as &dyn std::error::Error, "what Redis keeps of it expires");
+                    }
                     // What is no id of a job is a message of somebody else.
                     if let Ok(id) = id.parse() {
                         handle(id).await;
                     }
-                    Ok::<(), RedisError>(())
                 }
             });
         worker.run().await.map_err(|error| ReaderEnded(error.to_string()))
@@ -212,16 +232,31 @@ impl RedisQueue {
         invocation.key(format!("{queue}:meta")).invoke_async(&mut self.connection.clone()).await
     }
 
-    /// An item now and then, and whenever something was pushed.
-    fn wakes(&self, stop: CancellationToken) -> impl futures::Stream<Item = ()> + Unpin + Send + Sync + 'static {
-        let (wake, woken) = futures::channel::mpsc::channel(1);
-        self.tasks.spawn(stop.run_until_cancelled_owned(listen(
-            self.client.clone(),
-            self.keys.wake.clone(),
-            self.poll,
-            wake,
-        )));
-        let mut woken = woken;
+    /// Says that a reader has ended. Where Redis does not hear it, the library finds out by itself, later.
+    async fn leave(&self, reader: &str) {
+        let queue = &self.keys.queue;
+        let mut invocation = LEAVE.key(format!("{queue}:workers"));
+        invocation.key(format!("{queue}:inflight:{reader}")).key(format!("{queue}:workers:metadata:{reader}"));
+        invocation.key(format!("{queue}:active")).key(format!("{queue}:data")).key(format!("{queue}:meta"));
+        let left: Result<(), RedisError> = invocation.arg(reader).invoke_async(&mut self.connection.clone()).await;
+        if let Err(error) = left {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a reader left without a word");
+        }
+    }
+
+    /// An item now and then, and whenever something was pushed; until the reader has ended.
+    fn wakes(
+        self: &Arc<Self>,
+        reader: String,
+        ended: CancellationToken,
+    ) -> impl futures::Stream<Item = ()> + Unpin + Send + Sync + 'static {
+        let (wake, mut woken) = futures::channel::mpsc::channel(1);
+        let queue = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let listening = listen(queue.client.clone(), queue.keys.wake.clone(), queue.poll, wake);
+            ended.run_until_cancelled(listening).await;
+            queue.leave(&reader).await;
+        });
         futures::stream::poll_fn(move |context| {
             let polled = woken.poll_next_unpin(context);
             if polled.is_ready() {
