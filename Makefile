@@ -7,6 +7,7 @@ SHELL := bash
 
 build := $(or $(CARGO_TARGET_DIR),target)
 newman := $(build)/newman
+servers := tests/servers/with.sh
 step = printf '\n== %s\n'
 
 .PHONY: help
@@ -18,11 +19,10 @@ run: compiler ## Start Tally with demo data
 	@cargo run -- serve --demo
 
 .PHONY: test
-test: newman lint ## Everything that must hold before a change is merged
+test: newman lint compose ## Everything that must hold before a change is merged
 	@$(step) "build"
 	@cargo build --workspace
-	@$(step) "tests"
-	@cargo test --workspace
+	@$(servers) $(MAKE) --no-print-directory embedded scaled-out
 	@$(step) "Postman collection against the demo"
 	@tests/postman/run.sh "$(build)/debug/tally" "$(newman)"
 
@@ -35,10 +35,21 @@ lint: compiler ## Formatting, clippy and rustdoc, without a warning
 	@$(step) "rustdoc"
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
+# The tests in one of the two shapes. In both of them some ask the servers.
+.PHONY: embedded scaled-out
+embedded scaled-out:
+	@$(step) "tests, $@"
+	@TALLY_TEST_SHAPE=$@ cargo test --workspace
+
+.PHONY: compose
+compose: ## The compose files, as far as that can be seen without containers
+	@$(step) "compose files"
+	@tests/compose/run.sh "$(build)/compose"
+
 .PHONY: bless
 bless: compiler ## Write the generated documents anew
 	@$(step) "tests, which write what they would compare"
-	@BLESS=1 cargo test --workspace
+	@BLESS=1 $(servers) cargo test --workspace
 
 .PHONY: newman
 newman:

@@ -29,8 +29,13 @@ ensure_python() {
     fi
 }
 
+is_installed() {
+    # The folder outlives the Python that it was made with.
+    cmp -s "$here/requirements.txt" "$folder/installed-requirements.txt" && "$folder/bin/python" -c '' 2>/dev/null
+}
+
 ensure_python
-if ! cmp -s "$here/requirements.txt" "$folder/installed-requirements.txt"; then
+if ! is_installed; then
     echo "== packages for the check of the compose files, into $folder"
     python3 -m venv --clear "$folder"
     "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"

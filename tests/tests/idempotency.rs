@@ -115,6 +115,30 @@ impl Unfinished {
         Self(stream)
     }
 
+    /// Begins one in the only place that there is; with the answer of who came after it.
+    fn begin_alone(server: &TestServer, tenant: &Tenant, key: &str) -> (Self, Answer) {
+        wait_for("the first batch to be under way", || {
+            let first = Self::begin(server, tenant, key);
+            loop {
+                let answer = tenant.post(&server.client, &[], b"");
+                if answer.status != 200 {
+                    return Some((first, answer));
+                }
+                // The question may have taken the place, and the first been refused.
+                if first.is_answered() {
+                    return None;
+                }
+            }
+        })
+    }
+
+    fn is_answered(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let answered = self.0.peek(&mut [0]).is_ok();
+        self.0.set_nonblocking(false).unwrap();
+        answered
+    }
+
     /// Ends the body and takes the answer.
     fn end(mut self) -> String {
         self.0.write_all(b"0\r\n\r\n").unwrap();
@@ -132,12 +156,8 @@ impl Unfinished {
 fn while_the_first_is_under_way_a_second_one_is_told_so() {
     let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1).of_one_process();
     let tenant = server.tenant();
-    let first = Unfinished::begin(&server, &tenant, "key");
     // It holds its key before it holds the one place that there is: once that is taken, so is the key.
-    let full = wait_for("the first batch to be under way", || {
-        let answer = tenant.post(&server.client, &[], b"");
-        (answer.status != 200).then_some(answer)
-    });
+    let (first, full) = Unfinished::begin_alone(&server, &tenant, "key");
     refused(&full, 503, 196);
     assert_eq!(full.header("retry-after"), Some("1"));
     let second = post(&server, &tenant, "key", &line());
@@ -155,8 +175,7 @@ fn while_the_first_is_under_way_a_second_one_is_told_so() {
 fn a_client_that_goes_away_in_the_middle_leaves_nothing_and_its_key_free() {
     let server = TestServer::start_with(|config| config.ingest.max_concurrent = 1).of_one_process();
     let tenant = server.tenant();
-    let first = Unfinished::begin(&server, &tenant, "key");
-    wait_for("the first batch to be under way", || (tenant.post(&server.client, &[], b"").status == 503).then_some(()));
+    let (first, _) = Unfinished::begin_alone(&server, &tenant, "key");
     drop(first);
     wait_for("its place to be free", || (tenant.post(&server.client, &[], b"").status == 200).then_some(()));
     assert_eq!(tenant.counted(&server.client, DAY, DAY), 0);

@@ -9,13 +9,16 @@ use std::net::SocketAddr;
 use chrono::{DateTime, Utc};
 use tally::config::{Config, Role};
 use tally::serve::{self, Running};
+use tally_storage::catalog::Role as MemberRole;
 use tally_storage::clock::Clock;
+use tally_storage::password::Password;
 use tally_storage::store::Store;
 use tally_tests::{Scratch, Shape};
 use tokio::runtime::Runtime;
 
 use crate::http::Client;
 use crate::program::{Ran, run_with};
+use crate::tenant::{PASSWORD, Tenant};
 
 /// A moment of the fixed clock: some time after all events of these tests.
 pub(crate) const NOW: &str = "2024-06-15T12:00:00Z";
@@ -143,6 +146,28 @@ impl TestServer {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start_again();
+    }
+}
+
+impl TestServer {
+    pub(crate) fn tenant(&self) -> Tenant {
+        self.wait(Tenant::in_catalog(&self.store().catalog))
+    }
+
+    /// The authtoken of a new user with that role in the organization.
+    pub(crate) fn token_of_new(&self, role: MemberRole, tenant: &Tenant) -> String {
+        let catalog = &self.store().catalog;
+        self.wait(async {
+            let email = format!("{role}-{}", tenant.email).parse().unwrap();
+            let password = Password::new(PASSWORD.to_owned()).unwrap();
+            let user = catalog.create_user(&tenant.uid, &email, role, &password).await.unwrap();
+            catalog.create_authtoken(&user).await.unwrap()
+        })
+    }
+
+    /// Makes columns of what waits in the log.
+    pub(crate) fn flush(&self, tenant: &Tenant) -> usize {
+        self.wait(self.store().events.flush(&tenant.uid)).unwrap()
     }
 }
 

@@ -7,7 +7,6 @@ use tally_storage::password::Password;
 
 use crate::events::{Event, lines};
 use crate::http::{Answer, Client, query, wait_for};
-use crate::server::TestServer;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -30,28 +29,6 @@ pub(crate) struct Tenant {
 pub(crate) struct Finished {
     pub(crate) job_id: String,
     pub(crate) pages: Vec<Answer>,
-}
-
-impl TestServer {
-    pub(crate) fn tenant(&self) -> Tenant {
-        self.wait(Tenant::in_catalog(&self.store().catalog))
-    }
-
-    /// The authtoken of a new user with that role in the organization.
-    pub(crate) fn token_of_new(&self, role: Role, tenant: &Tenant) -> String {
-        let catalog = &self.store().catalog;
-        self.wait(async {
-            let email = format!("{role}-{}", tenant.email).parse().unwrap();
-            let password = Password::new(PASSWORD.to_owned()).unwrap();
-            let user = catalog.create_user(&tenant.uid, &email, role, &password).await.unwrap();
-            catalog.create_authtoken(&user).await.unwrap()
-        })
-    }
-
-    /// Makes columns of what waits in the log.
-    pub(crate) fn flush(&self, tenant: &Tenant) -> usize {
-        self.wait(self.store().events.flush(&tenant.uid)).unwrap()
-    }
 }
 
 impl Tenant {

@@ -41,6 +41,12 @@ impl Installation {
         Self::in_place(scratch, catalog_url, queue_url, prefix)
     }
 
+    /// Writes down when jobs are finished, from here on.
+    pub(super) fn recording(self) -> Self {
+        self.run_sql(RECORD_FINISHINGS);
+        self
+    }
+
     /// On servers of its own.
     pub(super) fn on(catalog_url: String, queue_url: String) -> Self {
         Self::in_place(Scratch::in_shape(Shape::Embedded), catalog_url, queue_url, "tally".to_owned())
@@ -62,7 +68,6 @@ impl Installation {
         let data_dir = scratch.path().join("data");
         let installation = Self { settings, data_dir, catalog_url, runtime, _scratch: scratch };
         run_with(&installation.data_dir, &installation.settings(), &["migrate"], b"").succeeded();
-        installation.run_sql(RECORD_FINISHINGS);
         installation
     }
 

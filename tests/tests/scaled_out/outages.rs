@@ -28,7 +28,7 @@ fn job_of(accepted: &Answer) -> String {
 #[test]
 fn jobs_that_are_accepted_while_redis_is_away_or_that_it_forgot_end_when_it_is_back() {
     let mut redis = OwnRedis::start();
-    let installation = Installation::new();
+    let installation = Installation::new().recording();
     let settings = [("TALLY_QUEUE__URL", &*redis.url()), ("TALLY_QUEUE__TIMEOUT_SECONDS", "1")];
     let [api, _scheduler] = ["api", "scheduler"].map(|role| installation.start_with(role, &settings));
     let tenant = &installation.tenants(1)[0];
@@ -96,7 +96,7 @@ impl Load {
 #[test]
 fn five_thousand_jobs_outlive_every_outage_and_each_is_finished_once() {
     let (mut redis, postgres) = (OwnRedis::start(), OwnPostgres::start());
-    let installation = Installation::on(postgres.url(), redis.url());
+    let installation = Installation::on(postgres.url(), redis.url()).recording();
     let tenants = installation.tenants(ORGANIZATIONS);
     let apis = ["api", "api"].map(|role| installation.start(role));
     let clients = apis.each_ref().map(|api| api.client.clone());

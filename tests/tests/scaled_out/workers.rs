@@ -34,7 +34,7 @@ fn caught_in_a_job(installation: &Installation, worker: &Served) -> Vec<String> 
 
 #[test]
 fn a_job_whose_worker_is_killed_in_the_middle_is_finished_elsewhere_within_the_lease_and_once() {
-    let installation = Installation::new();
+    let installation = Installation::new().recording();
     let (api, worker, _scheduler) =
         (installation.start("api"), installation.start("worker"), installation.start("scheduler"));
     let tenant = &installation.tenants(1)[0];
@@ -60,7 +60,7 @@ fn a_job_whose_worker_is_killed_in_the_middle_is_finished_elsewhere_within_the_l
 
 #[test]
 fn a_worker_that_was_idle_for_a_minute_is_woken_by_the_next_job() {
-    let installation = Installation::new();
+    let installation = Installation::new().recording();
     // No timer looks for jobs: without being woken the worker would sleep on.
     let (api, _worker) =
         (installation.start("api"), installation.start_with("worker", &[("TALLY_QUEUE__POLL_MS", "60000")]));
@@ -77,7 +77,7 @@ fn a_worker_that_was_idle_for_a_minute_is_woken_by_the_next_job() {
 
 #[test]
 fn a_worker_that_takes_the_place_of_a_killed_one_begins_at_once() {
-    let installation = Installation::new();
+    let installation = Installation::new().recording();
     let (api, _scheduler) = (installation.start("api"), installation.start("scheduler"));
     let tenant = &installation.tenants(1)[0];
     let mut worker = installation.start("worker");
@@ -97,7 +97,7 @@ fn a_worker_that_takes_the_place_of_a_killed_one_begins_at_once() {
 
 #[test]
 fn messages_that_come_twice_or_late_or_are_nobodys_change_nothing() {
-    let (redis, installation) = (OwnRedis::start(), Installation::new());
+    let (redis, installation) = (OwnRedis::start(), Installation::new().recording());
     let settings = [("TALLY_QUEUE__URL", &*redis.url()), ("TALLY_QUEUE__PREFIX", "tally")];
     let api = installation.start_with("api", &settings);
     let tenant = &installation.tenants(1)[0];
@@ -143,7 +143,7 @@ fn behind_a_proxy(apis: &[Client], tenant: &Tenant) -> String {
 
 #[test]
 fn every_process_is_replaced_under_load_and_no_request_fails() {
-    let installation = Installation::new();
+    let installation = Installation::new().recording();
     let start = |role: &str| installation.start_with(role, &[("TALLY_JOBS__SHUTDOWN_GRACE_SECONDS", "0")]);
     let tenant = &installation.tenants(1)[0];
     let mut served = ["api", "api", "worker", "worker", "scheduler"].map(|role| (role, start(role)));
