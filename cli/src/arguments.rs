@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::account::AccountCommand;
+use crate::commands::account::{AccountCommand, Answered};
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoCommand;
 use crate::commands::ingest::IngestArgs;
+use crate::commands::lake::LakeCommand;
 use crate::commands::ping::PingArgs;
 use crate::commands::report::ReportCommand;
 use crate::commands::serve::ServeArgs;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     ///
     /// It works while a server runs on the same folder.
     Ingest(IngestArgs),
+    /// Look at the files of events, and do their upkeep by hand
+    Lake(Answered<LakeCommand>),
     /// Ask a server for a report and write its rows
     #[command(subcommand)]
     Report(ReportCommand),

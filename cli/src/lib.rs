@@ -66,6 +66,7 @@ impl Arguments {
         };
         match self.command {
             Command::Ingest(args) => return args.run(&configured()?, clock, &runtime()?, &mut io::stdout()),
+            Command::Lake(command) => return runtime()?.block_on(command.run(&configured()?, clock)),
             Command::Serve(args) => runtime()?.block_on(args.run(Role::Serve, &configured()?, clock)),
             Command::Api => runtime()?.block_on(ServeArgs::default().run(Role::Api, &configured()?, clock)),
             Command::Worker => runtime()?.block_on(ServeArgs::default().run(Role::Worker, &configured()?, clock)),

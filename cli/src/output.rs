@@ -64,6 +64,19 @@ impl Output {
         self.write_line(&table.trim_fmt())
     }
 
+    /// Answers with one JSON value, or with a table of its details.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn detailed<T: Serialize>(
+        &mut self,
+        value: &impl Serialize,
+        details: &[T],
+        columns: &[Column<T>],
+    ) -> anyhow::Result<()> {
+        if self.json { self.answer(value, "") } else { self.list(details, columns) }
+    }
+
     fn write_line(&mut self, line: &str) -> anyhow::Result<()> {
         match writeln!(self.sink, "{line}").and_then(|()| self.sink.flush()) {
             // Whoever reads has seen enough, as `head` has.

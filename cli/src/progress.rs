@@ -8,6 +8,13 @@ pub(crate) fn events_bar(events: u64) -> ProgressBar {
     ProgressBar::new(events).with_style(style("{wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left"))
 }
 
+/// A bar over so many things.
+#[must_use]
+pub(crate) fn counting(things: u64, what: &'static str) -> ProgressBar {
+    let template = format!("{{wide_bar}} {{human_pos}}/{{human_len}} {what}, {{eta}} left");
+    ProgressBar::new(things).with_style(style(&template))
+}
+
 /// A bar over a whole of 1000 parts.
 #[must_use]
 pub(crate) fn share_bar(what: &str) -> ProgressBar {

@@ -13,6 +13,10 @@ use crate::lake::{Lake, LakeLimits};
 /// A file without a name in the catalog is rubbish once it is older than any commit takes.
 const RUBBISH_AFTER: Duration = Duration::from_hours(1);
 
+/// A file that the compactor replaced may still be read by a report that began before; longer than this none should run,
+/// and one that does is tried again.
+const RETIRED_FOR: Duration = Duration::from_mins(15);
+
 /// What is said about storage in the configuration.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -50,18 +54,19 @@ impl Store {
         let folder = DataFolder::open(&options.data_dir)?;
         let catalog = Catalog::open(&options.catalog, clock.clone()).await?;
         let events = Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
-        let lake = Lake::open(catalog.clone(), &folder, &options.lake)?;
+        let lake = Lake::open(catalog.clone(), &folder, clock.clone(), &options.lake)?;
         Ok(Self { catalog, events, lake, folder, clock })
     }
 
-    /// Deletes what nothing names any more: expired results, files of crashed commits, staging of dead processes, old
-    /// idempotency keys. Says how many files went.
+    /// Deletes what nothing names any more: expired results, files that others took the place of, files of crashed
+    /// commits, staging of dead processes, old idempotency keys. Says how many files went.
     ///
     /// # Errors
     /// When catalog or folder cannot be read. What was deleted before stays deleted; the next sweep goes on.
     pub async fn sweep(&self) -> Result<usize, StorageError> {
         self.catalog.forget_old_receipts().await?;
         let expired = self.catalog.expire_jobs().await?;
+        let retired = self.delete_retired().await?;
         let folder = self.folder.clone();
         // The files are listed before the names: one that is named in between is not in the list.
         let old = blocking(move || {
@@ -76,9 +81,24 @@ impl Store {
             for name in &rubbish {
                 folder.remove(name)?;
             }
-            Ok(rubbish.len())
+            Ok(retired + rubbish.len())
         })
         .await
+    }
+
+    async fn delete_retired(&self) -> Result<usize, StorageError> {
+        let retired_for_ms = i64::try_from(RETIRED_FOR.as_millis()).unwrap_or(i64::MAX);
+        let retired = self.catalog.files_retired_before(self.clock.now_ms().saturating_sub(retired_for_ms)).await?;
+        let folder = self.folder.clone();
+        let retired = blocking(move || {
+            for name in &retired {
+                folder.remove(name)?;
+            }
+            Ok(retired)
+        })
+        .await?;
+        self.catalog.forget_retired(&retired).await?;
+        Ok(retired.len())
     }
 
     /// Whether a file can be written where events and results are.

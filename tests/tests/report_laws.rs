@@ -1,6 +1,7 @@
 //! Laws: how events came in changes no byte of any report.
 
 use proptest::prelude::*;
+use tally_storage::lake::Extent;
 
 use crate::events::Event;
 use crate::generated::event;
@@ -26,6 +27,8 @@ struct Way {
 enum Then {
     Nothing,
     Flush,
+    Compact,
+    Summarize,
     Restart,
     /// The batch comes a second time.
     Again,
@@ -43,6 +46,8 @@ fn ways(count: usize) -> impl Strategy<Value = Way> {
     let then = prop_oneof![
         4 => Just(Then::Nothing),
         4 => Just(Then::Flush),
+        3 => Just(Then::Compact),
+        2 => Just(Then::Summarize),
         1 => Just(Then::Restart),
         2 => Just(Then::Again),
     ];
@@ -63,6 +68,14 @@ fn take_in(server: &mut TestServer, tenant: &Tenant, events: &[Event], way: &Way
         match then {
             Then::Nothing => {}
             Then::Flush => assert!(server.flush(tenant) > 0),
+            Then::Compact => {
+                server.flush(tenant);
+                server.compact(Extent::Everything);
+            }
+            Then::Summarize => {
+                server.flush(tenant);
+                server.compact(Extent::Summaries);
+            }
             Then::Restart => server.restart(),
             Then::Again => {
                 let receipt = tenant.take_in(&server.client, &crate::events::lines(&batch, &tenant.stacks));
@@ -94,7 +107,7 @@ fn all_reports(server: &TestServer, tenant: &Tenant) -> Vec<Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..Default::default() })]
     #[test]
-    fn order_batches_flushes_repeats_and_restarts_change_no_byte_of_any_report(
+    fn order_batches_flushes_compactions_repeats_and_restarts_change_no_byte_of_any_report(
         (events, way) in events().prop_flat_map(|events| { let ways = ways(events.len()); (Just(events), ways) }),
     ) {
         let mut server = TestServer::start();
@@ -106,5 +119,9 @@ proptest! {
         server.flush(&plain);
         server.restart();
         prop_assert_eq!(&all_reports(&server, &plain), &expected);
+        prop_assert!(server.compact(Extent::Everything).summarized_segments > 0);
+        prop_assert_eq!(&all_reports(&server, &plain), &expected);
+        prop_assert_eq!(&all_reports(&server, &other), &expected);
+        prop_assert_eq!(&server.verify().differences, &[]);
     }
 }

@@ -1,6 +1,7 @@
 //! Every report against the same report computed a second way.
 
 use serde_json::Value;
+use tally_storage::lake::Extent;
 
 use crate::events::Event;
 use crate::generated::{SERVICES, sample};
@@ -48,15 +49,20 @@ fn compare(server: &TestServer, tenant: &Tenant, events: &[Event], asks: &[Ask])
     }
 }
 
-/// A server with generated events, one half of them in columns and the other in the log, and another organization's.
+/// A server with generated events, of which a third has summaries, a third is in columns and a third in the log, and
+/// another organization's.
 fn with_events(count: usize) -> (TestServer, Tenant, Vec<Event>) {
     let server = TestServer::start();
     let (tenant, other) = (server.tenant(), server.tenant());
     let events = sample(count, FIRST_DAY.parse().unwrap(), DAYS);
-    let (first, second) = events.split_at(count / 2);
-    tenant.take_in_events(&server.client, first);
+    let (summarized, others) = events.split_at(count / 3);
+    let (in_columns, in_log) = others.split_at(count / 3);
+    tenant.take_in_events(&server.client, summarized);
     assert!(server.flush(&tenant) > 0);
-    tenant.take_in_events(&server.client, second);
+    assert!(server.compact(Extent::Everything).summarized_segments > 0);
+    tenant.take_in_events(&server.client, in_columns);
+    assert!(server.flush(&tenant) > 0);
+    tenant.take_in_events(&server.client, in_log);
     other.take_in_events(&server.client, &events[..count / 10]);
     (server, tenant, events)
 }

@@ -11,6 +11,7 @@ use tally::config::{Config, Role};
 use tally::serve::{self, Running};
 use tally_storage::catalog::Role as MemberRole;
 use tally_storage::clock::Clock;
+use tally_storage::lake::{Compacted, Extent, Verified};
 use tally_storage::password::Password;
 use tally_storage::store::Store;
 use tally_tests::{Scratch, Shape};
@@ -163,6 +164,16 @@ impl TestServer {
             let user = catalog.create_user(&tenant.uid, &email, role, &password).await.unwrap();
             catalog.create_authtoken(&user).await.unwrap()
         })
+    }
+
+    /// Merges and summarizes segments.
+    pub(crate) fn compact(&self, extent: Extent) -> Compacted {
+        self.wait(self.store().lake.compact(None, extent, |_| false)).unwrap()
+    }
+
+    /// Compares summaries with events.
+    pub(crate) fn verify(&self) -> Verified {
+        self.wait(self.store().lake.verify(None, |_| {})).unwrap()
     }
 
     /// Makes columns of what waits in the log.

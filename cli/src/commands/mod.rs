@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod ingest;
 pub mod key;
+pub mod lake;
 mod lookup;
 pub mod member;
 pub mod migrate;

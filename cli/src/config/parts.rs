@@ -19,6 +19,9 @@ use super::{CatalogUrl, Config, QueueUrl, Role};
 /// How often files that nothing names are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
+/// How often it is looked for segments to merge and summarize.
+const COMPACT_EVERY: Duration = Duration::from_secs(30);
+
 impl Config {
     /// What the store is told.
     #[must_use]
@@ -72,6 +75,7 @@ impl Config {
         UpkeepOptions {
             jobs_every: Duration::from_secs(self.jobs.upkeep_seconds),
             files_every: SWEEP_EVERY,
+            compact_every: COMPACT_EVERY,
             flush_at: FlushAt {
                 bytes: self.ingest.flush_bytes,
                 age: Duration::from_secs(self.ingest.flush_after_seconds),

@@ -226,6 +226,7 @@ async fn the_upkeep_gives_the_job_of_a_vanished_worker_to_another_and_finds_ids_
         UpkeepOptions {
             jobs_every: Duration::from_millis(20),
             files_every: Duration::from_mins(1),
+            compact_every: Duration::from_mins(1),
             flush_at: FlushAt { bytes: 1 << 20, age: Duration::from_mins(1) },
             max_attempts: 3,
         },

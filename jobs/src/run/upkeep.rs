@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tally_storage::error::StorageError;
 use tally_storage::events::FlushAt;
+use tally_storage::lake::Extent;
 use tally_storage::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +40,8 @@ pub struct UpkeepOptions {
     pub jobs_every: Duration,
     /// How often files that nothing names are deleted.
     pub files_every: Duration,
+    /// How often segments are merged and summarized.
+    pub compact_every: Duration,
     /// When log rows become segments.
     pub flush_at: FlushAt,
     /// How often a job is begun before it fails.
@@ -66,6 +69,8 @@ impl Upkeep {
         });
         let files_store = store.clone();
         upkeep.every("files", options.files_every, move || sweep_files(files_store.clone()));
+        let (compacted, stopping) = (store.clone(), upkeep.stopping.clone());
+        upkeep.every("compact", options.compact_every, move || compact(compacted.clone(), stopping.clone()));
         upkeep.tasks.spawn(flush(upkeep.turns.clone(), options.flush_at, upkeep.stopping.clone()));
         upkeep
     }
@@ -159,6 +164,19 @@ async fn sweep_files(store: Store) -> Result<(), StorageError> {
     let deleted = store.sweep().await?;
     if deleted > 0 {
         tracing::info!(deleted, "files that nothing names any more");
+    }
+    Ok(())
+}
+
+async fn compact(store: Store, stopping: CancellationToken) -> Result<(), StorageError> {
+    let done = store.lake.compact(None, Extent::Due, |_| stopping.is_cancelled()).await?;
+    if done.summarized_segments > 0 {
+        tracing::info!(
+            merged = done.merged_segments,
+            into = done.written_segments,
+            summarized = done.summarized_segments,
+            "segments"
+        );
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! | `launch.rs` | what Subscription Usage counts |
 //! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
 //! | `event_log.rs`, `segments.rs` | where the events are |
+//! | `compaction.rs` | which segments take the place of which, and when their files go |
 //! | `task_leases.rs` | who does what only one process may do |
 //! | `row.rs` | how a row is read |
 //! | `receipts.rs`, `sources.rs` | what was already counted: idempotency keys, read files |
@@ -16,6 +17,7 @@
 //! Every statement is one text for `SQLite` and for `PostgreSQL`; `database.rs` knows what differs.
 
 mod authtokens;
+mod compaction;
 mod database;
 mod event_log;
 mod ingest_keys;
@@ -37,6 +39,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, SqlSafeStr as _, Transaction};
 
 pub use self::authtokens::{Access, Authtoken, AuthtokenId, MAX_AUTHTOKENS};
+pub use self::compaction::LakeStatus;
+pub(crate) use self::compaction::SegmentDay;
 pub use self::database::{CatalogAddress, PostgresAddress};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
@@ -46,7 +50,8 @@ pub use self::organizations::Organization;
 pub use self::receipts::Idempotency;
 pub(crate) use self::receipts::{earlier_receipt, insert_receipt};
 pub(crate) use self::segments::{
-    EventSnapshot, IdSource, PublishedSegment, Segment, id_sources, insert_segment, last_commit, number_commit,
+    EventSnapshot, IdSource, PublishedSegment, Segment, SummaryFile, id_sources, insert_segment, last_commit,
+    number_commit,
 };
 pub(crate) use self::sources::advance_source;
 pub use self::stacks::Stack;
@@ -55,9 +60,10 @@ use crate::clock::Clock;
 use crate::error::StorageError;
 
 /// The tables, step by step: number, name, text. A step that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "start", include_str!("migrations/0001_start.sql")),
     (2, "task leases", include_str!("migrations/0002_task_leases.sql")),
+    (3, "summaries", include_str!("migrations/0003_summaries.sql")),
 ];
 
 /// A handle on the catalog; clones share its connections.

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::{AnyConnection, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, FromRow, Row};
 
 use super::event_log::{as_i64, log_payloads};
 use super::{Catalog, row};
@@ -11,6 +12,7 @@ use crate::error::StorageError;
 use crate::events::duplicates::DayIds;
 use crate::events::segment::StagedSegment;
 use crate::ids::OrganizationUid;
+use crate::lake::Summaries;
 
 /// A segment that was published under its name and is about to be committed.
 #[derive(Debug)]
@@ -19,15 +21,55 @@ pub(crate) struct PublishedSegment {
     pub(crate) name: String,
 }
 
-/// A segment that a report reads.
+/// A segment: a file with events of one organization and UTC day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Segment {
+    pub(crate) id: String,
     /// Days since 1970-01-01.
     pub(crate) day: i64,
     pub(crate) event_count: u64,
+    pub(crate) id_count: u64,
+    /// The latest commit that brought any of its events.
+    pub(crate) commit_number: i64,
+    /// When the latest of its events were written.
+    pub(crate) created_at: i64,
     pub(crate) size_bytes: u64,
     /// Below the data folder.
     pub(crate) path: String,
+    /// `None` where nobody has looked yet what is worth being added up.
+    pub(crate) summaries: Option<SummaryFile>,
+}
+
+/// The summaries of a segment, and their file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SummaryFile {
+    /// Below the data folder; empty where there are no summaries.
+    pub(crate) path: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) summaries: Summaries,
+}
+
+/// The columns of a [`Segment`].
+pub(super) const SEGMENT: &str = "id, day, event_count, id_count, commit_number, created_at, size_bytes, path, summary_path, summary_bytes, summaries";
+
+impl FromRow<'_, AnyRow> for Segment {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let summaries: Option<Summaries> = row::optional_parsed(row, "summaries")?;
+        let path: Option<String> = row.try_get("summary_path")?;
+        let path = path.unwrap_or_default();
+        let size_bytes = row::count(row, "summary_bytes")?;
+        Ok(Self {
+            id: row.try_get("id")?,
+            day: row.try_get("day")?,
+            event_count: row::count(row, "event_count")?,
+            id_count: row::count(row, "id_count")?,
+            commit_number: row.try_get("commit_number")?,
+            created_at: row.try_get("created_at")?,
+            size_bytes: row::count(row, "size_bytes")?,
+            path: row.try_get("path")?,
+            summaries: summaries.map(|summaries| SummaryFile { path, size_bytes, summaries }),
+        })
+    }
 }
 
 /// The events of some days as one state of the catalog names them.
@@ -70,12 +112,13 @@ pub(crate) async fn insert_segment(
     kind: &str,
     segment: &PublishedSegment,
     (commit_number, created_at): (i64, i64),
-) -> Result<(), StorageError> {
+) -> Result<String, StorageError> {
+    let id = uuid::Uuid::now_v7().to_string();
     sqlx::query(
         "insert into segments (id, organization, kind, day, event_count, id_count, commit_number, created_at,
          size_bytes, path) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
-    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(&id)
     .bind(organization.as_str())
     .bind(kind)
     .bind(segment.staged.day)
@@ -87,7 +130,7 @@ pub(crate) async fn insert_segment(
     .bind(&segment.name)
     .execute(db)
     .await?;
-    Ok(())
+    Ok(id)
 }
 
 /// Where ids of those days may be that were committed after the commit of that number.
@@ -137,32 +180,25 @@ impl Catalog {
         days: (i64, i64),
     ) -> Result<EventSnapshot, StorageError> {
         let mut db = self.begin_read().await?;
-        let rows = sqlx::query(
-            "select day, event_count, size_bytes, path from segments
-             where organization = $1 and kind = $2 and day between $3 and $4 order by day, path",
-        )
+        let segments = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "select {SEGMENT} from segments
+             where organization = $1 and kind = $2 and day between $3 and $4 order by day, path"
+        )))
         .bind(organization.as_str())
         .bind(kind)
         .bind(days.0)
         .bind(days.1)
         .fetch_all(&mut *db)
         .await?;
-        let segments = rows.iter().map(|row| {
-            Ok(Segment {
-                day: row.try_get("day")?,
-                event_count: row::count(row, "event_count")?,
-                size_bytes: row::count(row, "size_bytes")?,
-                path: row.try_get("path")?,
-            })
-        });
-        let segments = segments.collect::<Result<_, StorageError>>()?;
         let log_rows = log_payloads(&mut db, organization, kind, days).await?;
         Ok(EventSnapshot { segments, log_payloads: log_rows.into_iter().map(|row| row.payload).collect() })
     }
 
     /// The names of all files that the catalog says exist.
     pub(crate) async fn named_files(&self) -> Result<HashSet<String>, StorageError> {
-        let sql = "select path from segments union all select result_path from jobs where result_path is not null";
+        let sql = "select path from segments union all select summary_path from segments where summary_path is not null
+                   union all select path from retired_files
+                   union all select result_path from jobs where result_path is not null";
         Ok(sqlx::query_scalar(sql).fetch_all(&self.reader).await?.into_iter().collect())
     }
 }

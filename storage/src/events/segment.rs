@@ -25,6 +25,9 @@ use crate::ids::OrganizationUid;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Rows that are read or skipped together.
+const ROW_GROUP: usize = 256 * 1024;
+
 /// A Parquet file that was written aside and has no name in the lake yet.
 #[derive(Debug)]
 pub(crate) struct StagedSegment {
@@ -86,18 +89,24 @@ fn name_of(organization: &OrganizationUid, day: i64) -> String {
     format!("events/{}/organization={organization}/day={date}/{}.parquet", requests::KIND, Uuid::now_v7())
 }
 
-/// Gives staged segments their names in the lake. They exist only once the catalog names them.
+/// Gives a staged segment its name in the lake. It exists only once the catalog names it.
+pub(crate) fn publish(
+    folder: &DataFolder,
+    organization: &OrganizationUid,
+    staged: StagedSegment,
+) -> Result<PublishedSegment, StorageError> {
+    let name = name_of(organization, staged.day);
+    folder.publish(&staged.path, &name)?;
+    Ok(PublishedSegment { staged, name })
+}
+
+/// Gives staged segments their names.
 pub(crate) fn publish_all(
     folder: &DataFolder,
     organization: &OrganizationUid,
     segments: Vec<StagedSegment>,
 ) -> Result<Vec<PublishedSegment>, StorageError> {
-    let published = segments.into_iter().map(|staged| {
-        let name = name_of(organization, staged.day);
-        folder.publish(&staged.path, &name)?;
-        Ok(PublishedSegment { staged, name })
-    });
-    published.collect()
+    segments.into_iter().map(|staged| publish(folder, organization, staged)).collect()
 }
 
 /// Sorts batches by day, service and time, and cuts them where the day changes. Equal keys keep their order.
@@ -126,27 +135,55 @@ fn too_many_rows() -> StorageError {
     StorageError::Corrupt("more events in one batch than a segment can number".to_owned())
 }
 
+/// Writes the events of one day aside, sorted by service and time.
+pub(crate) struct SegmentWriter {
+    path: PathBuf,
+    day: i64,
+    event_count: u64,
+    id_count: u64,
+    parquet: ArrowWriter<File>,
+}
+
+impl SegmentWriter {
+    /// A file for about so many events that have ids.
+    pub(crate) fn create(path: PathBuf, day: i64, ids_expected: u64) -> Result<Self, StorageError> {
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+            .set_max_row_group_row_count(Some(ROW_GROUP));
+        if ids_expected > 0 {
+            let id = ColumnPath::from("id");
+            properties = properties
+                .set_column_bloom_filter_enabled(id.clone(), true)
+                .set_column_bloom_filter_max_ndv(id.clone(), ids_expected.min(ROW_GROUP as u64))
+                .set_column_dictionary_enabled(id, false);
+        }
+        let file = File::create(&path).map_err(|error| StorageError::file("could not create", &path, error))?;
+        let parquet = ArrowWriter::try_new(file, requests::schema(), Some(properties.build()))?;
+        Ok(Self { path, day, event_count: 0, id_count: 0, parquet })
+    }
+
+    pub(crate) fn push(&mut self, events: &RecordBatch) -> Result<(), StorageError> {
+        self.event_count += events.num_rows() as u64;
+        self.id_count += count_ids(events)?;
+        Ok(self.parquet.write(events)?)
+    }
+
+    /// Syncs the file.
+    pub(crate) fn finish(self) -> Result<StagedSegment, StorageError> {
+        let Self { path, day, event_count, id_count, parquet } = self;
+        let fail = |error| StorageError::file("could not write", &path, error);
+        let file = parquet.into_inner()?;
+        file.sync_all().map_err(fail)?;
+        let size_bytes = file.metadata().map_err(fail)?.len();
+        Ok(StagedSegment { path, day, event_count, id_count, size_bytes })
+    }
+}
+
 /// Writes one day's events aside and syncs the file.
 pub(crate) fn write(path: PathBuf, day: &DayEvents) -> Result<StagedSegment, StorageError> {
-    let fail = |e| StorageError::file("could not write", &path, e);
-    let id_count = count_ids(&day.events)?;
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_max_row_group_row_count(Some(256 * 1024));
-    if id_count > 0 {
-        let id = ColumnPath::from("id");
-        properties = properties
-            .set_column_bloom_filter_enabled(id.clone(), true)
-            .set_column_bloom_filter_max_ndv(id.clone(), id_count)
-            .set_column_dictionary_enabled(id, false);
-    }
-    let file = File::create(&path).map_err(fail)?;
-    let mut writer = ArrowWriter::try_new(file, requests::schema(), Some(properties.build()))?;
-    writer.write(&day.events)?;
-    let file = writer.into_inner()?;
-    file.sync_all().map_err(fail)?;
-    let size_bytes = file.metadata().map_err(fail)?.len();
-    Ok(StagedSegment { day: day.day, event_count: day.events.num_rows() as u64, id_count, size_bytes, path })
+    let mut writer = SegmentWriter::create(path, day.day, count_ids(&day.events)?)?;
+    writer.push(&day.events)?;
+    writer.finish()
 }
 
 /// Reads a segment whole.

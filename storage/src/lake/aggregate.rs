@@ -78,7 +78,7 @@ pub(crate) fn day_number(day: NaiveDate) -> i64 {
 }
 
 /// What events can be told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
     /// What answered the request.
     Service,
@@ -178,6 +178,20 @@ pub struct Aggregate {
     pub measures: Vec<Measure>,
     /// In this order.
     pub order: Order,
+}
+
+impl Aggregate {
+    /// What it looks at, each once: to group by or to filter by.
+    pub(crate) fn dimensions(&self) -> Vec<Dimension> {
+        let filtered = self.filters.iter().map(|filter| match filter {
+            Filter::OneOf(dimension, _) | Filter::Present(dimension) => *dimension,
+            Filter::Status(_) => Dimension::Status,
+        });
+        let mut dimensions: Vec<Dimension> = self.group.iter().copied().chain(filtered).collect();
+        dimensions.sort_unstable();
+        dimensions.dedup();
+        dimensions
+    }
 }
 
 #[cfg(test)]

@@ -4,17 +4,23 @@
 //! | file | |
 //! |---|---|
 //! | `aggregate.rs` | the question, naming no engine |
-//! | `table.rs` | the events of some days as one table: segments from disk, log rows from memory |
+//! | `summary.rs`, `summary_file.rs` | a segment's events, added up: which ways there are, and the file that holds them |
+//! | `table.rs` | events as one table: segments from disk, log rows from memory |
 //! | `query.rs` | the question in the engine's terms, and its answer as a stream |
+//! | `compact.rs` | segments become fewer, and get summaries |
+//! | `verify.rs` | summaries computed again, and compared |
 //!
-//! Once days have summaries, `table.rs` is where they come in: an aggregate over a covered day reads the summary's rows
-//! in place of the day's segments, and adds counts up instead of counting.
+//! A question is answered from the narrowest summary that tells apart what it asks about, where a segment has one, and
+//! from the events of all others and of the log.
 
 pub mod aggregate;
+mod compact;
 mod query;
+mod summary;
+mod summary_file;
 mod table;
+mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -22,10 +28,18 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+pub use self::compact::{Compacted, Extent};
 pub use self::query::Answer;
+pub(crate) use self::summary::Summaries;
+use self::summary_file::SummaryCache;
+pub use self::verify::{Difference, Verified};
 use crate::catalog::Catalog;
+use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::folder::DataFolder;
+
+/// Decoded summaries are kept in so large a part of the memory of queries, beside it.
+const SUMMARIES_SHARE: u64 = 4;
 
 /// How the engine may use the machine.
 #[derive(Debug, Clone)]
@@ -42,13 +56,15 @@ pub struct LakeLimits {
 #[derive(Clone)]
 pub struct Lake {
     catalog: Catalog,
-    root: PathBuf,
+    folder: DataFolder,
+    clock: Clock,
     session: SessionContext,
+    summaries: SummaryCache,
 }
 
 impl std::fmt::Debug for Lake {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Lake").field("root", &self.root).finish_non_exhaustive()
+        formatter.debug_struct("Lake").field("root", &self.folder.root()).finish_non_exhaustive()
     }
 }
 
@@ -57,7 +73,12 @@ impl Lake {
     ///
     /// # Errors
     /// When the engine cannot use the folder to spill to.
-    pub fn open(catalog: Catalog, folder: &DataFolder, limits: &LakeLimits) -> Result<Self, StorageError> {
+    pub fn open(
+        catalog: Catalog,
+        folder: &DataFolder,
+        clock: Clock,
+        limits: &LakeLimits,
+    ) -> Result<Self, StorageError> {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![folder.spill_path()]))
             .with_max_temp_directory_size(limits.spill_bytes);
@@ -69,6 +90,7 @@ impl Lake {
         // A spilling sort sets memory aside to merge with; the default takes more than a small bound has.
         config.options_mut().execution.sort_spill_reservation_bytes = limits.memory_bytes / 16;
         let session = SessionContext::new_with_config_rt(config, runtime);
-        Ok(Self { catalog, root: folder.root().to_owned(), session })
+        let summaries = SummaryCache::new(folder, limits.memory_bytes as u64 / SUMMARIES_SHARE);
+        Ok(Self { catalog, folder: folder.clone(), clock, session, summaries })
     }
 }

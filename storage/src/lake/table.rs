@@ -1,4 +1,4 @@
-//! The events of some days as one table of the engine: segments from disk, log rows from memory.
+//! Events of some days as one table of the engine: segments from disk, log rows from memory.
 //!
 //! A segment is one UTC day, so the bucket that its events fall into is a constant of the file, and grouping by bucket
 //! costs nothing. The engine sees it as a last column `date`. Which files a query reads is decided here, from the
@@ -11,6 +11,7 @@ use arrow::array::{BooleanArray, Date32Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, ScalarValue, ToDFSchema as _};
 use datafusion::datasource::listing::PartitionedFile;
@@ -21,11 +22,12 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::aggregate::{Bucket, DayRange, day_number};
-use crate::catalog::{EventSnapshot, Segment};
+use crate::catalog::Segment;
 use crate::error::StorageError;
 use crate::events::{log, requests, segment};
 
@@ -43,33 +45,63 @@ pub(super) struct EventTable {
 }
 
 impl EventTable {
-    /// Decodes the log rows: call it where that keeps nobody waiting.
+    /// Segments and log rows; of the rows those events that are of these days. Decodes them: call it where that keeps
+    /// nobody waiting.
     pub(super) fn new(
         root: &Path,
-        snapshot: &EventSnapshot,
+        segments: &[Segment],
+        log_payloads: &[Vec<u8>],
         days: DayRange,
-        bucket: Option<Bucket>,
+        bucket: Bucket,
     ) -> Result<Self, StorageError> {
         let date = Arc::new(Field::new(DATE, DataType::Date32, false));
         let mut fields = requests::schema().fields().to_vec();
         fields.push(Arc::clone(&date));
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let bucket = bucket.unwrap_or(Bucket::Day);
-        let files = snapshot.segments.iter().map(|segment| file_of(root, segment, bucket)).collect::<Result<_, _>>()?;
+        let dated_file = |segment: &Segment| {
+            let date = ScalarValue::Date32(Some(date_number(segment.day, bucket)?));
+            Ok(file_of(root, segment)?.with_partition_values(vec![date]))
+        };
+        let files = segments.iter().map(dated_file).collect::<Result<_, StorageError>>()?;
         let mut logged = Vec::new();
-        for payload in &snapshot.log_payloads {
+        for payload in log_payloads {
             for batch in log::decode(payload)? {
                 logged.extend(with_date(&schema, &batch, days, bucket)?);
             }
         }
-        let in_files: u64 = snapshot.segments.iter().map(|segment| segment.event_count).sum();
+        let in_files: u64 = segments.iter().map(|segment| segment.event_count).sum();
         let in_log: u64 = logged.iter().map(|batch| batch.num_rows() as u64).sum();
         Ok(Self { schema, date, files, logged, event_count: in_files + in_log })
+    }
+
+    /// One segment.
+    pub(super) fn of_segment(root: &Path, segment: &Segment) -> Result<Self, StorageError> {
+        let days = DayRange { from: NaiveDate::default(), to: NaiveDate::default() };
+        Self::new(root, std::slice::from_ref(segment), &[], days, Bucket::Day)
+    }
+
+    /// The events of segments that are each in that order, one partition each.
+    pub(super) fn sorted_files(
+        root: &Path,
+        segments: &[Segment],
+        order: &LexOrdering,
+    ) -> Result<Arc<dyn ExecutionPlan>, StorageError> {
+        let groups = segments.iter().map(|segment| Ok(FileGroup::new(vec![file_of(root, segment)?])));
+        let source = ParquetSource::new(TableSchema::from(requests::schema()));
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_file_groups(groups.collect::<Result<_, StorageError>>()?)
+            .with_output_ordering(vec![order.clone()])
+            .build();
+        Ok(DataSourceExec::from_data_source(scan))
     }
 
     /// How many events it holds, before any filter.
     pub(super) fn event_count(&self) -> u64 {
         self.event_count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.logged.is_empty()
     }
 
     fn scan_files(
@@ -94,19 +126,18 @@ impl EventTable {
     }
 }
 
-fn date_number(day: i64, bucket: Bucket) -> Result<i32, StorageError> {
+/// The first day of the bucket that holds the day, in days since 1970-01-01.
+pub(super) fn date_number(day: i64, bucket: Bucket) -> Result<i32, StorageError> {
     let out_of_range = || StorageError::Corrupt(format!("`{day}` is no day that a calendar knows"));
     let number = i32::try_from(day).map_err(|_| out_of_range())?;
     let date = arrow::temporal_conversions::date32_to_datetime(number).ok_or_else(out_of_range)?.date();
     i32::try_from(day_number(bucket.start_of(date))).map_err(|_| out_of_range())
 }
 
-fn file_of(root: &Path, segment: &Segment, bucket: Bucket) -> Result<PartitionedFile, StorageError> {
-    let path = root.join(&segment.path);
-    let date = ScalarValue::Date32(Some(date_number(segment.day, bucket)?));
-    let location = datafusion::object_store::path::Path::from_absolute_path(&path)
+fn file_of(root: &Path, segment: &Segment) -> Result<PartitionedFile, StorageError> {
+    let location = datafusion::object_store::path::Path::from_absolute_path(root.join(&segment.path))
         .map_err(|error| StorageError::Query(DataFusionError::External(Box::new(error))))?;
-    let mut file = PartitionedFile::new("", segment.size_bytes).with_partition_values(vec![date]);
+    let mut file = PartitionedFile::new("", segment.size_bytes);
     file.object_meta.location = location;
     Ok(file)
 }

@@ -1,0 +1,206 @@
+//! Compaction: which segments take the place of which, and when the files that nothing names any more are deleted.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, FromRow, Row};
+
+use super::event_log::as_i64;
+use super::segments::SEGMENT;
+use super::{Catalog, PublishedSegment, Segment, SummaryFile, insert_segment, row};
+use crate::error::StorageError;
+use crate::ids::OrganizationUid;
+
+/// The segments of an organization and a UTC day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SegmentDay {
+    pub(crate) organization: OrganizationUid,
+    pub(crate) kind: String,
+    /// Days since 1970-01-01.
+    pub(crate) day: i64,
+}
+
+impl FromRow<'_, AnyRow> for SegmentDay {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            organization: row::parsed(row, "organization")?,
+            kind: row.try_get("kind")?,
+            day: row.try_get("day")?,
+        })
+    }
+}
+
+/// What the lake holds of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LakeStatus {
+    /// Whose events.
+    pub organization: OrganizationUid,
+    /// UTC days with a segment.
+    pub days: u64,
+    /// Files of events.
+    pub segments: u64,
+    /// The events in them.
+    pub events: u64,
+    /// Their size.
+    pub size_bytes: u64,
+    /// The size of their summaries.
+    pub summary_bytes: u64,
+    /// Segments that wait for the compactor: to be merged or summarized.
+    pub waiting_segments: u64,
+    /// Log rows that wait to be flushed.
+    pub log_rows: u64,
+    /// The events in them.
+    pub log_events: u64,
+    /// Their size.
+    pub log_bytes: u64,
+}
+
+impl FromRow<'_, AnyRow> for LakeStatus {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            organization: row::parsed(row, "organization")?,
+            days: row::count(row, "days")?,
+            segments: row::count(row, "segments")?,
+            events: row::count(row, "events")?,
+            size_bytes: row::count(row, "size_bytes")?,
+            summary_bytes: row::count(row, "summary_bytes")?,
+            waiting_segments: row::count(row, "waiting_segments")?,
+            log_rows: row::count(row, "log_rows")?,
+            log_events: row::count(row, "log_events")?,
+            log_bytes: row::count(row, "log_bytes")?,
+        })
+    }
+}
+
+async fn set_summaries(db: &mut AnyConnection, segment_id: &str, file: &SummaryFile) -> Result<bool, StorageError> {
+    let set = sqlx::query(
+        "update segments set summary_path = $2, summary_bytes = $3, summaries = $4
+         where id = $1 and summaries is null",
+    )
+    .bind(segment_id)
+    .bind((!file.path.is_empty()).then_some(&file.path))
+    .bind(as_i64(file.size_bytes))
+    .bind(file.summaries.to_string())
+    .execute(db)
+    .await?;
+    Ok(set.rows_affected() == 1)
+}
+
+async fn retire(db: &mut AnyConnection, path: &str, now: i64) -> Result<(), StorageError> {
+    let sql = "insert into retired_files (path, retired_at) values ($1, $2)";
+    sqlx::query(sql).bind(path).bind(now).execute(db).await?;
+    Ok(())
+}
+
+impl Catalog {
+    /// The days with a segment that nobody has looked at yet, of that organization or of all.
+    pub(crate) async fn days_to_compact(
+        &self,
+        organization: Option<&OrganizationUid>,
+    ) -> Result<Vec<SegmentDay>, StorageError> {
+        let sql = "select organization, kind, day from segments
+                   where summaries is null and organization = coalesce($1, organization)
+                   group by organization, kind, day order by organization, kind, day";
+        let organization = organization.map(OrganizationUid::as_str);
+        Ok(sqlx::query_as(sql).bind(organization).fetch_all(&self.reader).await?)
+    }
+
+    /// What the lake holds, by organization: of that one or of all that have events.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn lake_status(&self, organization: Option<&OrganizationUid>) -> Result<Vec<LakeStatus>, StorageError> {
+        let sql = "select organization, count(distinct day) as days, cast(sum(segments) as bigint) as segments,
+                cast(sum(events) as bigint) as events, cast(sum(size_bytes) as bigint) as size_bytes,
+                cast(sum(summary_bytes) as bigint) as summary_bytes,
+                cast(sum(waiting) as bigint) as waiting_segments, cast(sum(log_rows) as bigint) as log_rows,
+                cast(sum(log_events) as bigint) as log_events, cast(sum(log_bytes) as bigint) as log_bytes
+            from (
+                select organization, day, 1 as segments, event_count as events, size_bytes, summary_bytes,
+                    case when summaries is null then 1 else 0 end as waiting,
+                    0 as log_rows, 0 as log_events, 0 as log_bytes
+                from segments
+                union all
+                select organization, null, 0, 0, 0, 0, 0, 1, event_count, size_bytes from event_log
+            ) as parts
+            where organization = coalesce($1, organization) group by organization order by organization";
+        let organization = organization.map(OrganizationUid::as_str);
+        Ok(sqlx::query_as(sql).bind(organization).fetch_all(&self.reader).await?)
+    }
+
+    /// All days that have a segment, of that organization or of all.
+    pub(crate) async fn segment_days(
+        &self,
+        organization: Option<&OrganizationUid>,
+    ) -> Result<Vec<SegmentDay>, StorageError> {
+        let sql = "select distinct organization, kind, day from segments
+                   where organization = coalesce($1, organization) order by organization, kind, day";
+        let organization = organization.map(OrganizationUid::as_str);
+        Ok(sqlx::query_as(sql).bind(organization).fetch_all(&self.reader).await?)
+    }
+
+    /// The segments of a day, the smallest first.
+    pub(crate) async fn segments_of(&self, day: &SegmentDay) -> Result<Vec<Segment>, StorageError> {
+        let sql = format!(
+            "select {SEGMENT} from segments where organization = $1 and kind = $2 and day = $3 order by event_count, id"
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql));
+        Ok(query.bind(day.organization.as_str()).bind(&day.kind).bind(day.day).fetch_all(&self.reader).await?)
+    }
+
+    /// Puts one segment with all of their events in the place of those. False where one of them is no longer there:
+    /// nothing has changed then.
+    pub(crate) async fn replace_segments(
+        &self,
+        day: &SegmentDay,
+        replaced: &[Segment],
+        merged: &PublishedSegment,
+        summaries: &SummaryFile,
+    ) -> Result<bool, StorageError> {
+        let now = self.clock.now_ms();
+        let mut transaction = self.begin_write().await?;
+        for segment in replaced {
+            let deleted = sqlx::query("delete from segments where id = $1").bind(&segment.id);
+            if deleted.execute(&mut *transaction).await?.rows_affected() != 1 {
+                return Ok(false);
+            }
+            let summary_path = segment.summaries.as_ref().map(|file| &file.path).filter(|path| !path.is_empty());
+            for path in [Some(&segment.path), summary_path].into_iter().flatten() {
+                retire(&mut transaction, path, now).await?;
+            }
+        }
+        // A batch under way, which looked for its ids before, looks again at what was committed since: the merged events
+        // are as new to it as the latest of them.
+        let commit_number = replaced.iter().map(|segment| segment.commit_number).max().unwrap_or(0);
+        let created_at = replaced.iter().map(|segment| segment.created_at).max().unwrap_or(now);
+        let committed = (commit_number, created_at);
+        let id = insert_segment(&mut transaction, &day.organization, &day.kind, merged, committed).await?;
+        set_summaries(&mut transaction, &id, summaries).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Says which summaries a segment has. False where it is not there any more, or somebody has said so before.
+    pub(crate) async fn add_summaries(&self, segment: &Segment, file: &SummaryFile) -> Result<bool, StorageError> {
+        let mut transaction = self.begin_write().await?;
+        let set = set_summaries(&mut transaction, &segment.id, file).await?;
+        if set {
+            transaction.commit().await?;
+        }
+        Ok(set)
+    }
+
+    /// The files that nothing has named since that time.
+    pub(crate) async fn files_retired_before(&self, time_ms: i64) -> Result<Vec<String>, StorageError> {
+        let sql = "select path from retired_files where retired_at < $1 order by path";
+        Ok(sqlx::query_scalar(sql).bind(time_ms).fetch_all(&self.reader).await?)
+    }
+
+    /// Forgets retired files that were deleted.
+    pub(crate) async fn forget_retired(&self, paths: &[String]) -> Result<(), StorageError> {
+        let mut transaction = self.begin_write().await?;
+        for path in paths {
+            sqlx::query("delete from retired_files where path = $1").bind(path).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}

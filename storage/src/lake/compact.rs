@@ -1,0 +1,417 @@
+//! The compactor: merges the small segments of a day, and adds up what the reports ask for.
+//!
+//! A day's segments are merged when together they are a good part of the next larger one, so that each event is written
+//! again only a few times however it came in, and a day ends up with a few segments of very different sizes. What is
+//! merged is summarized at once; a segment that stays as it is, when nothing has come in for a while.
+//!
+//! Everything goes aside first. One transaction then puts the merged segment in the place of the others, so that a report
+//! sees either these or that. The files of the others stay until no report can be reading them any more.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{SortOptions, concat_batches};
+use datafusion::datasource::memory::MemTable;
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::prelude::DataFrame;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::Lake;
+use super::aggregate::Measure;
+use super::summary::{Summaries, Summary};
+use super::summary_file;
+use super::table::EventTable;
+use crate::blocking;
+use crate::catalog::{Segment, SegmentDay, SummaryFile};
+use crate::error::StorageError;
+use crate::events::requests;
+use crate::events::segment::{self, SegmentWriter, StagedSegment};
+use crate::folder::DataFolder;
+use crate::ids::OrganizationUid;
+
+/// A day that nothing was written to for so long is compacted as far as it can be.
+const QUIET: Duration = Duration::from_mins(5);
+
+/// Segments that are merged while a day is still being written to: at least so many.
+const MANY: usize = 8;
+
+/// How much larger than all smaller ones together a segment may be and still be merged with them.
+const GROWTH: u64 = 4;
+
+/// Segments that are read at once.
+const MERGED_AT_ONCE: usize = 64;
+
+/// A summary of more rows is not kept: it would not be read faster than the events.
+const SUMMARY_ROWS: u64 = 1_000_000;
+
+/// A segment of so few events is summarized whatever it saves: what costs there is opening the file.
+const FEW_EVENTS: u64 = 10_000;
+
+/// What a compaction has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Compacted {
+    /// Segments that another one took the place of.
+    pub merged_segments: u64,
+    /// Segments that were written for them.
+    pub written_segments: u64,
+    /// Segments that were looked at for summaries, written ones among them.
+    pub summarized_segments: u64,
+}
+
+/// How far a compaction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What is due.
+    Due,
+    /// As if nothing had come in for long.
+    Everything,
+    /// Summaries only.
+    Summaries,
+}
+
+/// The step that a day needs next.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// These become one segment: so many of the smallest.
+    Merge(usize),
+    /// This one is summarized as it is.
+    Summarize(usize),
+}
+
+/// What to do with a day's segments, the smallest first.
+fn next_step(segments: &[Segment], now: i64, extent: Extent) -> Option<Step> {
+    let quiet_ms = i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX);
+    let latest = segments.iter().map(|segment| segment.created_at).max()?;
+    let quiet = extent != Extent::Due || now.saturating_sub(latest) >= quiet_ms;
+    if extent != Extent::Summaries {
+        let together = segments.len().min(MERGED_AT_ONCE).min(alike(segments));
+        if together >= if quiet { 2 } else { MANY } {
+            return Some(Step::Merge(together));
+        }
+    }
+    let summarize = || segments.iter().position(|segment| segment.summaries.is_none()).map(Step::Summarize);
+    if quiet { summarize() } else { None }
+}
+
+/// How many of the smallest are so much alike that they should be one: up to the last that is not much larger than all
+/// before it together.
+fn alike(segments: &[Segment]) -> usize {
+    let mut together = 0;
+    let mut smaller = 0_u64;
+    for (place, segment) in segments.iter().enumerate() {
+        if place > 0 && segment.event_count <= smaller.saturating_mul(GROWTH) {
+            together = place + 1;
+        }
+        smaller = smaller.saturating_add(segment.event_count);
+    }
+    together
+}
+
+/// A segment's summaries, written aside.
+struct StagedSummaries {
+    /// `None` where none is worth it.
+    path: Option<PathBuf>,
+    size_bytes: u64,
+    summaries: Summaries,
+}
+
+impl Drop for StagedSummaries {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+impl Lake {
+    /// Merges and summarizes, one day after the other, for that organization or for all; `stop` is asked between two
+    /// steps. A day that fails keeps no other from its turn.
+    ///
+    /// # Errors
+    /// When the catalog does not answer, or with the first day's failure. What was done stays done.
+    pub async fn compact(
+        &self,
+        organization: Option<&OrganizationUid>,
+        extent: Extent,
+        mut stop: impl FnMut(&Compacted) -> bool,
+    ) -> Result<Compacted, StorageError> {
+        let mut done = Compacted::default();
+        let mut failed = None;
+        for day in self.catalog.days_to_compact(organization).await? {
+            loop {
+                if stop(&done) {
+                    return Ok(done);
+                }
+                match self.step(&day, extent, &mut done).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            organization = %day.organization,
+                            day = day.day,
+                            "a day could not be compacted"
+                        );
+                        failed.get_or_insert(error);
+                        break;
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// False where nothing is left to do.
+    async fn step(&self, day: &SegmentDay, extent: Extent, done: &mut Compacted) -> Result<bool, StorageError> {
+        let segments = self.catalog.segments_of(day).await?;
+        match next_step(&segments, self.clock.now_ms(), extent) {
+            None => return Ok(false),
+            Some(Step::Merge(together)) => self.merge(day, &segments[..together], done).await?,
+            Some(Step::Summarize(place)) => self.summarize(day, &segments[place], done).await?,
+        }
+        Ok(true)
+    }
+
+    async fn merge(&self, day: &SegmentDay, segments: &[Segment], done: &mut Compacted) -> Result<(), StorageError> {
+        let staged = self.merged(day.day, segments).await?;
+        let summaries = self.summaries_of(&self.as_stored(&staged)).await?;
+        let (folder, organization) = (self.folder.clone(), day.organization.clone());
+        let (merged, file) = blocking(move || {
+            let merged = segment::publish(&folder, &organization, staged)?;
+            let file = publish_summaries(&folder, &merged.name, &summaries)?;
+            Ok((merged, file))
+        })
+        .await?;
+        // Where another process was faster, what was written has no name, and is swept.
+        if self.catalog.replace_segments(day, segments, &merged, &file).await? {
+            done.merged_segments += segments.len() as u64;
+            done.written_segments += 1;
+            done.summarized_segments += 1;
+        }
+        Ok(())
+    }
+
+    async fn summarize(&self, day: &SegmentDay, segment: &Segment, done: &mut Compacted) -> Result<(), StorageError> {
+        tracing::debug!(organization = %day.organization, path = segment.path, "a segment is summarized");
+        let summaries = self.summaries_of(segment).await?;
+        let (folder, name) = (self.folder.clone(), segment.path.clone());
+        let file = blocking(move || publish_summaries(&folder, &name, &summaries)).await?;
+        if self.catalog.add_summaries(segment, &file).await? {
+            done.summarized_segments += 1;
+        }
+        Ok(())
+    }
+
+    /// The events of segments, in the order of one, written aside.
+    async fn merged(&self, day: i64, segments: &[Segment]) -> Result<StagedSegment, StorageError> {
+        let schema = requests::schema();
+        let ascending = |name: &str| -> Result<PhysicalSortExpr, StorageError> {
+            let column = datafusion::physical_expr::expressions::col(name, &schema)?;
+            Ok(PhysicalSortExpr::new(column, SortOptions { descending: false, nulls_first: false }))
+        };
+        let order = LexOrdering::new([ascending("service")?, ascending("ts")?])
+            .ok_or_else(|| StorageError::Corrupt("segments without an order".to_owned()))?;
+        let files = EventTable::sorted_files(self.folder.root(), segments, &order)?;
+        let plan = Arc::new(SortPreservingMergeExec::new(order, files));
+        let mut events = execute_stream(plan, self.session.task_ctx())?;
+        let ids_expected = segments.iter().map(|segment| segment.id_count).sum();
+        let (path, runtime) = (self.folder.staged_path(), Handle::current());
+        blocking(move || {
+            let mut writer = SegmentWriter::create(path, day, ids_expected)?;
+            while let Some(batch) = runtime.block_on(events.next()) {
+                writer.push(&batch?)?;
+            }
+            writer.finish()
+        })
+        .await
+    }
+
+    /// A staged segment as if the catalog named it where it is.
+    fn as_stored(&self, staged: &StagedSegment) -> Segment {
+        let path = staged.path.strip_prefix(self.folder.root()).unwrap_or(&staged.path);
+        Segment {
+            id: String::new(),
+            day: staged.day,
+            event_count: staged.event_count,
+            id_count: staged.id_count,
+            commit_number: 0,
+            created_at: 0,
+            size_bytes: staged.size_bytes,
+            path: path.to_string_lossy().into_owned(),
+            summaries: None,
+        }
+    }
+
+    async fn summaries_of(&self, segment: &Segment) -> Result<StagedSummaries, StorageError> {
+        let events = EventTable::of_segment(self.folder.root(), segment)?;
+        let events = self.session.read_table(Arc::new(events))?;
+        let few = segment.event_count <= FEW_EVENTS;
+        let worth_it = if few { segment.event_count } else { (segment.event_count / 2).min(SUMMARY_ROWS) };
+        let mut kept = Vec::new();
+        for (by_stack, of_all) in Summary::pairs() {
+            let narrow = match self.added_up(events.clone(), by_stack, count_of_events(), worth_it).await? {
+                None => self.added_up(events.clone(), of_all, count_of_events(), worth_it).await?,
+                Some(rows) => {
+                    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+                    let table = self.session.read_table(Arc::new(table))?;
+                    // Where nearly as many rows are left the wider one does for both.
+                    let rows_worth_it = rows.num_rows() as u64 / 2;
+                    kept.push((by_stack, rows));
+                    self.added_up(table, of_all, sum_of_counts(), rows_worth_it).await?
+                }
+            };
+            kept.extend(narrow.map(|rows| (of_all, rows)));
+        }
+        let summaries = Summaries(kept.iter().map(|(summary, _)| *summary).collect());
+        if kept.is_empty() {
+            return Ok(StagedSummaries { path: None, size_bytes: 0, summaries });
+        }
+        let path = self.folder.staged_path();
+        blocking(move || {
+            let mut staged = StagedSummaries { path: Some(path.clone()), size_bytes: 0, summaries };
+            staged.size_bytes = summary_file::write(&path, &kept)?;
+            Ok(staged)
+        })
+        .await
+    }
+
+    /// The rows of a summary, in the order of its dimensions; `None` where there are more than that.
+    pub(super) async fn added_up(
+        &self,
+        rows: DataFrame,
+        summary: Summary,
+        measures: Vec<Expr>,
+        at_most: u64,
+    ) -> Result<Option<RecordBatch>, StorageError> {
+        let columns: Vec<Expr> = summary.dimensions().iter().map(|dimension| col(dimension.column())).collect();
+        let order = columns.iter().cloned().map(|column| column.sort(true, false)).collect();
+        let mut batches = rows.aggregate(columns, measures)?.sort(order)?.execute_stream().await?;
+        let schema = summary_file::schema_of(summary);
+        let mut row_count = 0;
+        let mut kept = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            row_count += batch.num_rows() as u64;
+            if row_count > at_most {
+                return Ok(None);
+            }
+            kept.push(RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?);
+        }
+        Ok(Some(concat_batches(&schema, &kept)?))
+    }
+}
+
+/// The measures of events.
+pub(super) fn count_of_events() -> Vec<Expr> {
+    vec![count(lit(1_i64)).alias(Measure::Count.column()), sum(col("bytes")).alias(Measure::Bytes.column())]
+}
+
+/// The measures of rows that were added up before.
+fn sum_of_counts() -> Vec<Expr> {
+    [Measure::Count, Measure::Bytes].map(|measure| sum(col(measure.column())).alias(measure.column())).to_vec()
+}
+
+/// Gives summaries a name beside their segment's.
+fn publish_summaries(
+    folder: &DataFolder,
+    segment_name: &str,
+    staged: &StagedSummaries,
+) -> Result<SummaryFile, StorageError> {
+    let file = |path| SummaryFile { path, size_bytes: staged.size_bytes, summaries: staged.summaries.clone() };
+    let Some(path) = &staged.path else { return Ok(file(String::new())) };
+    let name = format!("{}-{}.arrow", segment_name.trim_end_matches(".parquet"), Uuid::now_v7());
+    folder.publish(path, &name)?;
+    Ok(file(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    fn segment(event_count: u64, summarized: bool) -> Segment {
+        let none = SummaryFile { path: String::new(), size_bytes: 0, summaries: Summaries::default() };
+        Segment {
+            id: String::new(),
+            day: 0,
+            event_count,
+            id_count: 0,
+            commit_number: 0,
+            created_at: 0,
+            size_bytes: 0,
+            path: String::new(),
+            summaries: summarized.then_some(none),
+        }
+    }
+
+    fn segments(counts: &[u64]) -> Vec<Segment> {
+        counts.iter().map(|count| segment(*count, false)).collect()
+    }
+
+    fn when_quiet(counts: &[u64]) -> Option<Step> {
+        next_step(&segments(counts), 10 * MINUTE_MS, Extent::Due)
+    }
+
+    #[test]
+    fn a_quiet_day_becomes_few_segments_of_very_different_sizes() {
+        assert_eq!(when_quiet(&[]), None);
+        assert_eq!(when_quiet(&[5]), Some(Step::Summarize(0)));
+        assert_eq!(when_quiet(&[5, 20]), Some(Step::Merge(2)));
+        assert_eq!(
+            when_quiet(&[5, 21]),
+            Some(Step::Summarize(0)),
+            "the larger one is not written again for the smaller"
+        );
+        assert_eq!(when_quiet(&[1, 100, 110, 5000]), Some(Step::Merge(3)));
+        assert_eq!(when_quiet(&[10; 100]), Some(Step::Merge(MERGED_AT_ONCE)));
+    }
+
+    #[test]
+    fn a_day_that_is_written_to_is_merged_once_it_has_many() {
+        let step = |counts: &[u64]| next_step(&segments(counts), MINUTE_MS, Extent::Due);
+        assert_eq!(step(&[10; 7]), None);
+        assert_eq!(step(&[10; 8]), Some(Step::Merge(8)));
+        assert_eq!(step(&[5]), None);
+    }
+
+    #[test]
+    fn only_summaries_means_no_merging() {
+        let summaries = |segments: &[Segment]| next_step(segments, 0, Extent::Summaries);
+        assert_eq!(summaries(&[segment(1, true), segment(1, false)]), Some(Step::Summarize(1)));
+        assert_eq!(summaries(&[segment(1, true), segment(1, true)]), None);
+    }
+
+    proptest! {
+        /// However events come in, a day has few files, and each event is written only a few times.
+        #[test]
+        fn files_and_work_stay_bounded(batches in prop::collection::vec(1..2000_u64, 1..1500)) {
+            let (mut day, mut written) = (Vec::<Segment>::new(), 0);
+            for count in &batches {
+                day.push(segment(*count, false));
+                day.sort_by_key(|segment| segment.event_count);
+                while let Some(Step::Merge(together)) = next_step(&day, 0, Extent::Due) {
+                    let merged = day.drain(..together).map(|segment| segment.event_count).sum();
+                    written += merged;
+                    day.push(segment(merged, true));
+                    day.sort_by_key(|segment| segment.event_count);
+                }
+            }
+            let events: u64 = batches.iter().sum();
+            // Each tier is several times the size of all below it.
+            let tiers = u64::from(events.ilog2()) / 2 + 1;
+            prop_assert!(day.len() as u64 <= MANY as u64 + tiers, "{} files", day.len());
+            prop_assert!(written <= events * (tiers + 2), "{written} written of {events}");
+            prop_assert_eq!(day.iter().map(|segment| segment.event_count).sum::<u64>(), events);
+        }
+    }
+}
