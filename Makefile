@@ -35,11 +35,12 @@ lint: compiler ## Formatting, clippy and rustdoc, without a warning
 	@$(step) "rustdoc"
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# The tests in one of the two shapes. In both of them some ask the servers.
+# The tests in one of the two shapes. Those of several processes are the same in both.
 .PHONY: embedded scaled-out
+embedded: without := --skip scaled_out::
 embedded scaled-out:
 	@$(step) "tests, $@"
-	@TALLY_TEST_SHAPE=$@ cargo test --workspace
+	@TALLY_TEST_SHAPE=$@ cargo test --workspace -- $(without)
 
 .PHONY: compose
 compose: ## The compose files, as far as that can be seen without containers

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # A PostgreSQL server of its own in a folder: `start` makes it, `restart` cuts off whoever is connected, `stop` ends it.
-# User postgres, no password, on 127.0.0.1 alone.
+# User postgres, no password, on 127.0.0.1 alone. `programs` says where the programs are.
 set -euo pipefail
 
-if (($# != 3)); then
-    echo "usage: $0 start|restart|stop FOLDER PORT" >&2
+if [[ $# != 3 && $* != programs ]]; then
+    echo "usage: $0 start|restart|stop FOLDER PORT, or $0 programs" >&2
     exit 64
 fi
 action=$1
-folder=$2
-port=$3
+folder=${2:-}
+port=${3:-}
 data=$folder/postgres
 ready_within_seconds=60
 
@@ -38,6 +38,9 @@ options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c
 
 cd /
 case $action in
+programs)
+    echo "$bin"
+    ;;
 start)
     if [[ $(id -u) == 0 ]]; then
         # Its user must reach the folder, and make another one in it.
@@ -57,7 +60,7 @@ stop)
     unprivileged rm -rf "$data"
     ;;
 *)
-    echo "$0: \`$action\` is none of start, restart, stop" >&2
+    echo "$0: \`$action\` is none of start, restart, stop, programs" >&2
     exit 64
     ;;
 esac

@@ -3,21 +3,22 @@
 #
 # Servers that listen on the standard ports of this machine are used where they let the tests in; else servers of its own
 # are started on free ports, with folders of their own below the build folder, and stopped when the command has ended.
-# STANDARD_POSTGRES_PORT and STANDARD_REDIS_PORT are other ports to look at.
+# STANDARD_POSTGRES_PORT and STANDARD_REDIS_PORT are other ports to look at. The servers' programs are installed where they
+# are missing and that is allowed.
 set -euo pipefail
 
 if (($# == 0)); then
     echo "usage: $0 COMMAND…" >&2
     exit 64
 fi
+servers=$(dirname "$(realpath "$0")")
 host=127.0.0.1
 postgres_port=${STANDARD_POSTGRES_PORT:-5432}
 redis_port=${STANDARD_REDIS_PORT:-6379}
 ready_within_seconds=60
 
 work=
-postgres_bin=
-unprivileged=()
+own_postgres_port=
 
 say() { echo "== $*"; }
 
@@ -38,6 +39,9 @@ trap 'exit 143' TERM
 
 stop_servers() {
     local pid pids
+    if [[ -n $own_postgres_port ]]; then
+        "$servers/postgres.sh" stop "$work" "$own_postgres_port" || true
+    fi
     pids=$(jobs -p)
     for pid in $pids; do
         # Again until it is gone: a server that has only just begun does not hear it yet.
@@ -45,19 +49,8 @@ stop_servers() {
             sleep 0.1
         done
     done
-    if [[ -n $pids ]]; then
+    if [[ -n $pids$own_postgres_port ]]; then
         say "stopped the tests' own servers"
-    fi
-}
-
-# PostgreSQL refuses to be run by root.
-become_unprivileged() {
-    local user=nobody
-    if [[ $(id -u) == 0 ]]; then
-        if id postgres >/dev/null 2>&1; then
-            user=postgres
-        fi
-        unprivileged=(setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" --init-groups --)
     fi
 }
 
@@ -96,15 +89,6 @@ free_port() {
     done
 }
 
-# The newest of the programs that Debian keeps outside of PATH, or those on PATH.
-find_postgres() {
-    local initdb
-    initdb=$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort --version-sort | tail -n 1 || true)
-    initdb=${initdb:-$(command -v initdb || true)}
-    postgres_bin=${initdb%/initdb}
-    [[ -n $postgres_bin ]]
-}
-
 install() {
     local as_root=()
     if [[ $(id -u) != 0 ]]; then
@@ -120,10 +104,9 @@ install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$1" >/dev/null
 }
 
-# A folder that the unprivileged user can write to.
+# A folder that another user can reach, as the one that PostgreSQL runs as.
 make_work() {
     local build
-    become_unprivileged
     if [[ -n $work ]]; then
         return
     fi
@@ -131,63 +114,42 @@ make_work() {
     mkdir -p "$build"
     work=$(mktemp -d "$build/XXXXXX")
     chmod 755 "$work"
-    if ! "${unprivileged[@]}" test -x "$work"; then
+    if [[ $(id -u) == 0 ]] && ! runuser -u nobody -- test -x "$work"; then
         rm -rf "$work"
         work=$(mktemp -d)
-    fi
-    if [[ $(id -u) == 0 ]]; then
-        chmod 777 "$work"
+        chmod 755 "$work"
     fi
 }
 
-# Starts a server in a session of its own: what interrupts the tests must not stop it before they have ended.
-start_server() {
-    local log=$1
-    shift
-    "${unprivileged[@]}" setsid "$@" </dev/null >"$log" 2>&1 &
-}
-
-# Waits until the server that was started last answers.
-wait_for() {
-    local log=$1 deadline=$((SECONDS + ready_within_seconds))
-    shift
-    until "$@" >/dev/null; do
+own_redis() {
+    local deadline=$((SECONDS + ready_within_seconds))
+    make_work
+    redis_port=$(free_port)
+    # In a session of its own: what interrupts the tests must not stop it before they have ended.
+    setsid redis-server --bind "$host" --port "$redis_port" --dir "$work" --save '' --appendonly no \
+        </dev/null >"$work/redis.log" 2>&1 &
+    until redis_answers "$redis_port"; do
         if ! kill -0 $! 2>/dev/null || ((SECONDS >= deadline)); then
-            echo "the server does not answer; the last lines of its log:" >&2
-            tail -n 20 "$log" >&2
+            echo "Redis does not answer; the last lines of its log:" >&2
+            tail -n 20 "$work/redis.log" >&2
             exit 1
         fi
         sleep 0.1
     done
-}
-
-own_redis() {
-    command -v redis-server >/dev/null || install redis-server Redis "$redis_port"
-    make_work
-    redis_port=$(free_port)
-    "${unprivileged[@]}" mkdir "$work/redis"
-    start_server "$work/redis.log" redis-server --bind "$host" --port "$redis_port" --dir "$work/redis" --save '' \
-        --appendonly no
-    wait_for "$work/redis.log" redis_answers "$redis_port"
     say "started the tests' own Redis on port $redis_port"
 }
 
 own_postgres() {
-    find_postgres || { install postgresql PostgreSQL "$postgres_port" && find_postgres; }
-    PATH=$PATH:$postgres_bin
     make_work
     postgres_port=$(free_port)
-    if ! "${unprivileged[@]}" "$postgres_bin/initdb" --pgdata="$work/postgres" --username=postgres --auth=trust \
-        --encoding=UTF8 --no-locale --no-sync >"$work/initdb.log" 2>&1; then
-        tail -n 20 "$work/initdb.log" >&2
-        exit 1
-    fi
-    # What the tests keep here need not outlive the machine's power.
-    start_server "$work/postgres.log" "$postgres_bin/postgres" -D "$work/postgres" -p "$postgres_port" \
-        -c listen_addresses="$host" -c unix_socket_directories= -c fsync=off -c max_connections=300
-    wait_for "$work/postgres.log" postgres_user "$postgres_port"
+    "$servers/postgres.sh" start "$work" "$postgres_port"
+    own_postgres_port=$postgres_port
     say "started the tests' own PostgreSQL on port $postgres_port"
 }
+
+# Whatever listens already: some tests start servers that they may stop.
+command -v redis-server >/dev/null || install redis-server Redis "$redis_port"
+"$servers/postgres.sh" programs >/dev/null || install postgresql PostgreSQL "$postgres_port"
 
 if [[ -n ${TALLY_TEST_REDIS_URL:-} ]]; then
     say "Redis is the one that TALLY_TEST_REDIS_URL names"
