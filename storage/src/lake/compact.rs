@@ -14,8 +14,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::compute::{SortOptions, concat_batches};
 use datafusion::datasource::memory::MemTable;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::logical_expr::{Expr, col};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -25,7 +24,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::Lake;
-use super::aggregate::Measure;
+use super::query::{added, counted};
 use super::summary::{Summaries, Summary};
 use super::summary_file;
 use super::table::EventTable;
@@ -257,15 +256,15 @@ impl Lake {
         let worth_it = if few { segment.event_count } else { (segment.event_count / 2).min(SUMMARY_ROWS) };
         let mut kept = Vec::new();
         for (by_stack, of_all) in Summary::pairs() {
-            let narrow = match self.added_up(events.clone(), by_stack, count_of_events(), worth_it).await? {
-                None => self.added_up(events.clone(), of_all, count_of_events(), worth_it).await?,
+            let narrow = match self.added_up(events.clone(), by_stack, counted(by_stack.measures()), worth_it).await? {
+                None => self.added_up(events.clone(), of_all, counted(of_all.measures()), worth_it).await?,
                 Some(rows) => {
                     let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
                     let table = self.session.read_table(Arc::new(table))?;
                     // Where nearly as many rows are left the wider one does for both.
                     let rows_worth_it = rows.num_rows() as u64 / 2;
                     kept.push((by_stack, rows));
-                    self.added_up(table, of_all, sum_of_counts(), rows_worth_it).await?
+                    self.added_up(table, of_all, added(of_all.measures()), rows_worth_it).await?
                 }
             };
             kept.extend(narrow.map(|rows| (of_all, rows)));
@@ -306,16 +305,6 @@ impl Lake {
         }
         Ok(Some(concat_batches(&schema, &kept)?))
     }
-}
-
-/// The measures of events.
-pub(super) fn count_of_events() -> Vec<Expr> {
-    vec![count(lit(1_i64)).alias(Measure::Count.column()), sum(col("bytes")).alias(Measure::Bytes.column())]
-}
-
-/// The measures of rows that were added up before.
-fn sum_of_counts() -> Vec<Expr> {
-    [Measure::Count, Measure::Bytes].map(|measure| sum(col(measure.column())).alias(measure.column())).to_vec()
 }
 
 /// Gives summaries a name beside their segment's.

@@ -106,18 +106,20 @@ impl Lake {
         let row_count = sources.row_count();
         let added_up = match sources {
             Sources { events, summaries } if summaries.is_empty() => {
-                self.filtered(Arc::new(events), aggregate)?.aggregate(group(aggregate), counted(aggregate))?
+                self.filtered(Arc::new(events), aggregate)?.aggregate(group(aggregate), counted(&aggregate.measures))?
             }
             Sources { events, summaries } => {
                 let rows = summaries.into_table(self.session.copied_config().target_partitions())?;
                 let mut rows = self.filtered(rows, aggregate)?;
                 if !events.is_empty() {
                     let events = self.filtered(Arc::new(events), aggregate)?;
-                    let events = events.aggregate(group(aggregate), counted(aggregate))?;
-                    let columns = group(aggregate).into_iter().chain(measured(aggregate));
+                    let events = events.aggregate(group(aggregate), counted(&aggregate.measures))?;
+                    let columns = group(aggregate)
+                        .into_iter()
+                        .chain(aggregate.measures.iter().map(|measure| col(measure.column())));
                     rows = rows.select(columns)?.union(events)?;
                 }
-                rows.aggregate(group(aggregate), added(aggregate))?
+                rows.aggregate(group(aggregate), added(&aggregate.measures))?
             }
         };
         let plan = added_up.sort(order(aggregate))?.create_physical_plan().await?;
@@ -176,7 +178,7 @@ impl SummaryRows {
     fn push(&mut self, rows: &RecordBatch, day: i64, question: &Aggregate) -> Result<(), StorageError> {
         let dimensions = question.dimensions();
         let wanted = dimensions.iter().map(|dimension| dimension.column());
-        let wanted = wanted.chain([Measure::Count, Measure::Bytes].map(Measure::column));
+        let wanted = wanted.chain(question.measures.iter().map(|measure| measure.column()));
         let places = wanted.map(|name| rows.schema_ref().index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let mut rows = rows.project(&places)?;
         if let Some(bucket) = question.bucket {
@@ -226,22 +228,18 @@ fn group(aggregate: &Aggregate) -> Vec<Expr> {
     date.into_iter().chain(aggregate.group.iter().map(|dimension| col(dimension.column()))).collect()
 }
 
-/// The measures over events.
-fn counted(aggregate: &Aggregate) -> Vec<Expr> {
-    let measures = aggregate.measures.iter().map(|measure| match measure {
+/// Measures over events.
+pub(super) fn counted(measures: &[Measure]) -> Vec<Expr> {
+    let counted = measures.iter().map(|measure| match measure {
         Measure::Count => count(lit(1_i64)).alias(measure.column()),
         Measure::Bytes => sum(col(measure.column())).alias(measure.column()),
     });
-    measures.collect()
+    counted.collect()
 }
 
-/// The measures over rows that were added up before.
-fn added(aggregate: &Aggregate) -> Vec<Expr> {
-    measured(aggregate).zip(&aggregate.measures).map(|(column, measure)| sum(column).alias(measure.column())).collect()
-}
-
-fn measured(aggregate: &Aggregate) -> impl Iterator<Item = Expr> {
-    aggregate.measures.iter().map(|measure| col(measure.column()))
+/// Measures over rows that were added up before.
+pub(super) fn added(measures: &[Measure]) -> Vec<Expr> {
+    measures.iter().map(|measure| sum(col(measure.column())).alias(measure.column())).collect()
 }
 
 fn order(aggregate: &Aggregate) -> Vec<SortExpr> {

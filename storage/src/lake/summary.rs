@@ -1,24 +1,35 @@
 //! Which summaries a segment may have, and which of them a question can be answered from.
 //!
 //! A summary is the segment's events, added up: one row for each combination of its dimensions' values, with how many
-//! events there are and their bytes. Each comes in two widths: of all stacks together, and by stack.
+//! events there are and, where a report asks for them, their bytes. Each comes in two widths: of all stacks together, and
+//! by stack.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::aggregate::{Aggregate, Dimension};
+use super::aggregate::{Aggregate, Dimension, Measure};
 use crate::error::StorageError;
 
-/// What a summary tells apart besides the service, and its name. The narrowest first: a question is answered from the
-/// first one that can.
-const KINDS: [(&str, &[Dimension]); 7] = [
-    ("service", &[]),
-    ("cache", &[Dimension::Cache]),
-    ("status", &[Dimension::Status]),
-    ("launch", &[Dimension::Project, Dimension::Environment]),
-    ("sdk", &[Dimension::Sdk]),
-    ("device", &[Dimension::Device]),
-    ("url", &[Dimension::Url]),
+struct Kind {
+    name: &'static str,
+    /// What it tells apart besides the service.
+    dimensions: &'static [Dimension],
+    measures: &'static [Measure],
+}
+
+const fn kind(name: &'static str, dimensions: &'static [Dimension], measures: &'static [Measure]) -> Kind {
+    Kind { name, dimensions, measures }
+}
+
+/// The narrowest first: a question is answered from the first one that can.
+const KINDS: [Kind; 7] = [
+    kind("service", &[], &[Measure::Count, Measure::Bytes]),
+    kind("cache", &[Dimension::Cache], &[Measure::Count]),
+    kind("status", &[Dimension::Status], &[Measure::Count]),
+    kind("launch", &[Dimension::Project, Dimension::Environment], &[Measure::Count, Measure::Bytes]),
+    kind("sdk", &[Dimension::Sdk], &[Measure::Count]),
+    kind("device", &[Dimension::Device], &[Measure::Count]),
+    kind("url", &[Dimension::Url], &[Measure::Count]),
 ];
 
 /// What the names of summaries by stack end with.
@@ -40,22 +51,27 @@ impl Summary {
     /// What it tells events apart by, in the order of its rows.
     pub(super) fn dimensions(self) -> Vec<Dimension> {
         let stack = self.by_stack.then_some(Dimension::ApiKey);
-        let others = KINDS[self.kind].1.iter().copied();
+        let others = KINDS[self.kind].dimensions.iter().copied();
         [Dimension::Service].into_iter().chain(stack).chain(others).collect()
+    }
+
+    /// What it adds up.
+    pub(super) fn measures(self) -> &'static [Measure] {
+        KINDS[self.kind].measures
     }
 
     fn tells_apart(self, dimension: Dimension) -> bool {
         match dimension {
             Dimension::Service => true,
             Dimension::ApiKey => self.by_stack,
-            other => KINDS[self.kind].1.contains(&other),
+            other => KINDS[self.kind].dimensions.contains(&other),
         }
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}", KINDS[self.kind].0, if self.by_stack { BY_STACK } else { "" })
+        write!(formatter, "{}{}", KINDS[self.kind].name, if self.by_stack { BY_STACK } else { "" })
     }
 }
 
@@ -64,7 +80,7 @@ impl FromStr for Summary {
 
     fn from_str(name: &str) -> Result<Self, StorageError> {
         let (kind, by_stack) = name.strip_suffix(BY_STACK).map_or((name, false), |kind| (kind, true));
-        let kind = KINDS.iter().position(|(known, _)| *known == kind);
+        let kind = KINDS.iter().position(|known| known.name == kind);
         let kind = kind.ok_or_else(|| StorageError::Corrupt(format!("`{name}` is no summary")))?;
         Ok(Self { kind, by_stack })
     }
@@ -78,7 +94,10 @@ impl Summaries {
     /// The narrowest one that answers the question, and its place in the file.
     pub(super) fn covering(&self, question: &Aggregate) -> Option<(usize, Summary)> {
         let needed = question.dimensions();
-        let covers = |summary: &Summary| needed.iter().all(|dimension| summary.tells_apart(*dimension));
+        let covers = |summary: &Summary| {
+            needed.iter().all(|dimension| summary.tells_apart(*dimension))
+                && question.measures.iter().all(|measure| summary.measures().contains(measure))
+        };
         let covering = self.0.iter().copied().enumerate().filter(|(_, summary)| covers(summary));
         covering.min_by_key(|(_, summary)| *summary)
     }
@@ -138,6 +157,13 @@ mod tests {
         assert_eq!(covering("service status device/stack url/stack", &of_stack).unwrap(), "2 device/stack");
         let urls = question(&[Dimension::Service, Dimension::Url], vec![Filter::Present(Dimension::Url)]);
         assert_eq!(covering("service status device/stack", &urls), None);
+    }
+
+    #[test]
+    fn what_is_added_up_has_to_be_in_it() {
+        let bytes = Aggregate { measures: vec![Measure::Bytes], ..question(&[Dimension::Service], vec![]) };
+        assert_eq!(covering("status service/stack", &bytes).unwrap(), "1 service/stack");
+        assert_eq!(covering("status device", &bytes), None);
     }
 
     #[test]

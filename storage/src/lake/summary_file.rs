@@ -1,7 +1,7 @@
 //! The file of a segment's summaries: one Arrow IPC file, in which record batch *i* is the *i*-th of them.
 //!
-//! All batches have the columns of all summaries; those that a summary does not tell events apart by are null in it,
-//! and are not read. A batch is decoded once, and kept in a cache that is bounded in bytes.
+//! All batches have the columns of all summaries; those that a summary does not tell events apart by, or does not add up,
+//! are null in it, and are not read. A batch is decoded once, and kept in a cache that is bounded in bytes.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -49,7 +49,7 @@ fn stored(data_type: &DataType) -> DataType {
 
 static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
     let dimensions = DIMENSIONS.map(|dimension| Field::new(dimension.column(), stored(&type_of(dimension)), true));
-    let measures = MEASURES.map(|measure| Field::new(measure.column(), DataType::Int64, false));
+    let measures = MEASURES.map(|measure| Field::new(measure.column(), DataType::Int64, true));
     Arc::new(Schema::new(dimensions.into_iter().chain(measures).collect::<Vec<_>>()))
 });
 
@@ -57,7 +57,8 @@ static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub(super) fn schema_of(summary: Summary) -> SchemaRef {
     let dimensions = summary.dimensions();
     let dimensions = dimensions.into_iter().map(|dimension| Field::new(dimension.column(), type_of(dimension), true));
-    let measures = MEASURES.map(|measure| Field::new(measure.column(), DataType::Int64, false));
+    let measures = summary.measures().iter();
+    let measures = measures.map(|measure| Field::new(measure.column(), DataType::Int64, false));
     Arc::new(Schema::new(dimensions.chain(measures).collect::<Vec<_>>()))
 }
 
@@ -156,7 +157,6 @@ mod tests {
                 text(&[None, Some("a stack with a name of more than twelve bytes")]),
                 Arc::new(UInt16Array::from(vec![200, 404])),
                 numbers(&[2, 1]),
-                numbers(&[5, 6]),
             ],
         );
         let rows = [(service, services.unwrap()), (status, statuses.unwrap())];

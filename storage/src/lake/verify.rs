@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use super::compact::count_of_events;
+use super::query::counted;
 use super::summary::Summary;
 use super::table::EventTable;
 use super::{Lake, summary_file};
@@ -93,7 +93,7 @@ impl Lake {
 
     async fn says_the_same(&self, segment: &Segment, place: usize, summary: Summary) -> Result<bool, StorageError> {
         let events = self.session.read_table(Arc::new(EventTable::of_segment(self.folder.root(), segment)?))?;
-        let expected = self.added_up(events, summary, count_of_events(), u64::MAX).await?;
+        let expected = self.added_up(events, summary, counted(summary.measures()), u64::MAX).await?;
         let path = segment.summaries.as_ref().map(|file| self.folder.path_of(&file.path)).unwrap_or_default();
         let stored = blocking(move || summary_file::read(&path, place, summary)).await?;
         Ok(expected.is_some_and(|expected| expected == stored))
