@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::account::{AccountCommand, Answered};
+use crate::commands::backup::BackupArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoCommand;
 use crate::commands::ingest::IngestArgs;
@@ -73,6 +74,16 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Look at the files of events, and do their upkeep by hand
     Lake(Answered<LakeCommand>),
+    /// Copy everything into a new folder, while servers run
+    ///
+    /// The copy is of one moment. It may be stopped at any time: the folder is there when it is whole, or not at all.
+    #[command(after_help = "Example:\n  tally backup /backups/tally-2026-11-24")]
+    Backup(BackupArgs),
+    /// Make the data folder out of a backup
+    ///
+    /// The data folder must not have a catalog. No file of the backup may be missing or cut off.
+    #[command(after_help = "Example:\n  tally restore /backups/tally-2026-11-24")]
+    Restore(BackupArgs),
     /// Ask a server for a report and write its rows
     #[command(subcommand)]
     Report(ReportCommand),

@@ -15,6 +15,12 @@ pub(crate) fn counting(things: u64, what: &'static str) -> ProgressBar {
     ProgressBar::new(things).with_style(style(&template))
 }
 
+/// A bar over bytes, whose number is said later.
+#[must_use]
+pub(crate) fn bytes_bar() -> ProgressBar {
+    ProgressBar::new(0).with_style(style("{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"))
+}
+
 /// A bar over a whole of 1000 parts.
 #[must_use]
 pub(crate) fn share_bar(what: &str) -> ProgressBar {

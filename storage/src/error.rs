@@ -76,6 +76,12 @@ pub enum StorageError {
     /// Another run has read further in the same file since this one looked.
     #[error("another `tally ingest` is reading the same file; run it again when that one has ended")]
     SourceMoved,
+    /// There is something already where a backup or a restored catalog would be.
+    #[error("`{0}` exists already, and would be overwritten")]
+    BackupTarget(String),
+    /// Only a `SQLite` catalog is one file that can be copied.
+    #[error("the catalog is PostgreSQL: copy it with PostgreSQL's own tools, and the data folder after it")]
+    NotSqlite,
     /// A thread or task of ours ended before its answer.
     #[error("a background task ended early: {0}")]
     Background(String),
@@ -104,6 +110,8 @@ impl StorageError {
             | Self::EmailTaken(_)
             | Self::AlreadyMember { .. }
             | Self::IdempotencyMismatch
+            | Self::BackupTarget(_)
+            | Self::NotSqlite
             | Self::SourceMoved => false,
         }
     }

@@ -7,7 +7,9 @@
 //! | `lake/` | questions asked of the events |
 //! | `results/` | one file for each finished job, one record batch for each page |
 //! | `folder.rs` | the files below `data/`: written aside, synced, then named |
+//! | `backup.rs` | a copy of all of them, and the way back |
 
+pub mod backup;
 pub mod catalog;
 pub mod clock;
 pub mod error;

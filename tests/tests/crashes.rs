@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::events::{Event, lines};
 use crate::http::{Client, wait_for};
-use crate::program::{Served, tenant_in};
+use crate::program::{Served, run_for, run_in, tenant_in};
 use crate::tenant::Tenant;
 
 const KILLS: u64 = 5;
@@ -72,6 +73,15 @@ fn ask(client: &Client, tenant: &Tenant, known: &Known) {
     }
 }
 
+/// Operator's commands beside the server, each killed somewhere in the middle.
+fn kill_commands(data_dir: &Path) {
+    for life_ms in [15, 25, 40, 60, 90, 130] {
+        let life = Duration::from_millis(life_ms);
+        run_for(data_dir, &["lake", "compact"], life);
+        run_for(data_dir, &["backup", data_dir.parent().unwrap().join("backup").to_str().unwrap()], life);
+    }
+}
+
 /// One life of the server, ended by kill -9 while everything is under way.
 fn one_life(data_dir: &Path, tenant: &Tenant, known: &Known, next: &mut [u64]) {
     let server = Served::start(data_dir, &SETTINGS);
@@ -84,6 +94,7 @@ fn one_life(data_dir: &Path, tenant: &Tenant, known: &Known, next: &mut [u64]) {
         });
         let senders: Vec<_> = senders.collect();
         scope.spawn(|| ask(&client, tenant, known));
+        scope.spawn(|| kill_commands(data_dir));
         wait_for("batches to be acknowledged", || {
             let stuck = senders.iter().all(thread::ScopedJoinHandle::is_finished);
             (stuck || known.acknowledged.load(Ordering::SeqCst) >= goal).then_some(())
@@ -127,4 +138,6 @@ fn killed_again_and_again_it_counts_every_acknowledged_event_once_and_ends_every
     }
     let (status, _) = server.terminate();
     assert_eq!(status.code(), Some(0));
+    run_in(&data_dir, &["lake", "compact"], b"").succeeded();
+    run_in(&data_dir, &["lake", "verify"], b"").succeeded();
 }

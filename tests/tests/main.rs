@@ -9,7 +9,7 @@
 //! | `retrieve.rs`, `sessions.rs`, `rate_limits.rs`, `secrets.rs`, `operations.rs` | the rest of the API |
 //! | `ingest.rs`, `ingest_limits.rs`, `idempotency.rs`, `event_ids.rs`, `launch.rs` | events in |
 //! | `log_file.rs`, `log_formats.rs` | log files in |
-//! | `crashes.rs`, `restarts.rs` | what is left after a process ends |
+//! | `crashes.rs`, `restarts.rs`, `backup.rs` | what is left after a process ends, and what a backup brings back |
 //! | `scaled_out/` | several processes on servers, and what happens when one of them goes |
 //! | `crate_arrows.rs` | which crate may know which |
 #![allow(
@@ -19,6 +19,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod backup;
 mod contract;
 mod crashes;
 mod crate_arrows;

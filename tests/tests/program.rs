@@ -45,7 +45,6 @@ pub(crate) fn signal(child: &Child, name: &str) {
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
-    #[expect(dead_code, reason = "shown where a test fails")]
     pub(crate) stderr: String,
 }
 

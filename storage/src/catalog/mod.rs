@@ -10,6 +10,7 @@
 //! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
 //! | `event_log.rs`, `segments.rs` | where the events are |
 //! | `compaction.rs` | which segments take the place of which, and when their files go |
+//! | `files.rs` | all files that these rows name |
 //! | `task_leases.rs` | who does what only one process may do |
 //! | `row.rs` | how a row is read |
 //! | `receipts.rs`, `sources.rs` | what was already counted: idempotency keys, read files |
@@ -20,6 +21,7 @@ mod authtokens;
 mod compaction;
 mod database;
 mod event_log;
+mod files;
 mod ingest_keys;
 mod job_moves;
 mod jobs;
@@ -43,6 +45,7 @@ pub use self::compaction::LakeStatus;
 pub(crate) use self::compaction::SegmentDay;
 pub use self::database::{CatalogAddress, PostgresAddress};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
+pub(crate) use self::files::NamedFile;
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
 pub use self::jobs::{Job, JobCounts, JobResult, JobState, NewJob};
 pub use self::launch::{LaunchKind, LaunchResource, LaunchTotals};

@@ -85,11 +85,14 @@ enum Step {
     Summarize(usize),
 }
 
-/// What to do with a day's segments, the smallest first.
-fn next_step(segments: &[Segment], now: i64, extent: Extent) -> Option<Step> {
+/// Whether nothing has been written to the day for a while.
+fn is_quiet(segments: &[Segment], now: i64) -> bool {
     let quiet_ms = i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX);
-    let latest = segments.iter().map(|segment| segment.created_at).max()?;
-    let quiet = extent != Extent::Due || now.saturating_sub(latest) >= quiet_ms;
+    segments.iter().all(|segment| now.saturating_sub(segment.created_at) >= quiet_ms)
+}
+
+/// What to do with a day's segments, the smallest first.
+fn next_step(segments: &[Segment], quiet: bool, extent: Extent) -> Option<Step> {
     if extent != Extent::Summaries {
         let together = segments.len().min(MERGED_AT_ONCE).min(alike(segments));
         if together >= if quiet { 2 } else { MANY } {
@@ -144,12 +147,14 @@ impl Lake {
     ) -> Result<Compacted, StorageError> {
         let mut done = Compacted::default();
         let mut failed = None;
+        // What comes in meanwhile waits for the next time: this one has an end.
+        let until = self.clock.now_ms();
         for day in self.catalog.days_to_compact(organization).await? {
             loop {
                 if stop(&done) {
                     return Ok(done);
                 }
-                match self.step(&day, extent, &mut done).await {
+                match self.step(&day, until, extent, &mut done).await {
                     Ok(true) => {}
                     Ok(false) => break,
                     Err(error) => {
@@ -169,9 +174,17 @@ impl Lake {
     }
 
     /// False where nothing is left to do.
-    async fn step(&self, day: &SegmentDay, extent: Extent, done: &mut Compacted) -> Result<bool, StorageError> {
-        let segments = self.catalog.segments_of(day).await?;
-        match next_step(&segments, self.clock.now_ms(), extent) {
+    async fn step(
+        &self,
+        day: &SegmentDay,
+        until: i64,
+        extent: Extent,
+        done: &mut Compacted,
+    ) -> Result<bool, StorageError> {
+        let mut segments = self.catalog.segments_of(day).await?;
+        let quiet = extent != Extent::Due || is_quiet(&segments, until);
+        segments.retain(|segment| segment.created_at <= until);
+        match next_step(&segments, quiet, extent) {
             None => return Ok(false),
             Some(Step::Merge(together)) => self.merge(day, &segments[..together], done).await?,
             Some(Step::Summarize(place)) => self.summarize(day, &segments[place], done).await?,
@@ -326,8 +339,6 @@ mod tests {
 
     use super::*;
 
-    const MINUTE_MS: i64 = 60_000;
-
     fn segment(event_count: u64, summarized: bool) -> Segment {
         let none = SummaryFile { path: String::new(), size_bytes: 0, summaries: Summaries::default() };
         Segment {
@@ -348,7 +359,7 @@ mod tests {
     }
 
     fn when_quiet(counts: &[u64]) -> Option<Step> {
-        next_step(&segments(counts), 10 * MINUTE_MS, Extent::Due)
+        next_step(&segments(counts), true, Extent::Due)
     }
 
     #[test]
@@ -367,15 +378,21 @@ mod tests {
 
     #[test]
     fn a_day_that_is_written_to_is_merged_once_it_has_many() {
-        let step = |counts: &[u64]| next_step(&segments(counts), MINUTE_MS, Extent::Due);
+        let step = |counts: &[u64]| next_step(&segments(counts), false, Extent::Due);
         assert_eq!(step(&[10; 7]), None);
         assert_eq!(step(&[10; 8]), Some(Step::Merge(8)));
         assert_eq!(step(&[5]), None);
     }
 
     #[test]
+    fn a_day_is_quiet_when_all_of_it_was_written_a_while_ago() {
+        assert!(is_quiet(&segments(&[1, 2]), 300_000));
+        assert!(!is_quiet(&segments(&[1, 2]), 299_999));
+    }
+
+    #[test]
     fn only_summaries_means_no_merging() {
-        let summaries = |segments: &[Segment]| next_step(segments, 0, Extent::Summaries);
+        let summaries = |segments: &[Segment]| next_step(segments, true, Extent::Summaries);
         assert_eq!(summaries(&[segment(1, true), segment(1, false)]), Some(Step::Summarize(1)));
         assert_eq!(summaries(&[segment(1, true), segment(1, true)]), None);
     }
@@ -388,7 +405,7 @@ mod tests {
             for count in &batches {
                 day.push(segment(*count, false));
                 day.sort_by_key(|segment| segment.event_count);
-                while let Some(Step::Merge(together)) = next_step(&day, 0, Extent::Due) {
+                while let Some(Step::Merge(together)) = next_step(&day, false, Extent::Due) {
                     let merged = day.drain(..together).map(|segment| segment.event_count).sum();
                     written += merged;
                     day.push(segment(merged, true));
