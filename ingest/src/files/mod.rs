@@ -70,7 +70,7 @@ pub struct PortionBounds {
 
 impl Default for PortionBounds {
     fn default() -> Self {
-        Self { events: 250_000, size_bytes: 128 << 20 }
+        Self { events: 1_000_000, size_bytes: 512 << 20 }
     }
 }
 

@@ -1,9 +1,11 @@
 //! A batch of events being gathered, before its commit.
 //!
 //! A small batch stays in memory and becomes part of a log row. One that grows past the bounds is written to segments
-//! aside, a chunk at a time, so that memory does not grow with the batch. Nothing of it exists until the commit.
+//! aside, a chunk at a time, so that memory does not grow with the batch: one is written while the next one is gathered.
+//! Nothing of it exists until the commit.
 
 use std::mem;
+use std::thread::{self, JoinHandle};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -31,6 +33,8 @@ pub struct Stage {
     pending: Vec<RecordBatch>,
     pending_events: usize,
     pending_bytes: usize,
+    /// The last chunk, on its way to segments.
+    writing: Option<JoinHandle<Result<Vec<StagedSegment>, StorageError>>>,
     pub(crate) segments: Vec<StagedSegment>,
     pub(crate) duplicates: u64,
 }
@@ -43,6 +47,7 @@ impl Stage {
             pending: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
+            writing: None,
             segments: Vec::new(),
             duplicates: 0,
         }
@@ -68,13 +73,22 @@ impl Stage {
         Ok(())
     }
 
-    /// Writes what is in memory to segments aside.
+    /// Begins to write what is in memory to segments aside.
     fn spill(&mut self) -> Result<(), StorageError> {
         let Some(events) = self.take_pending()? else { return Ok(()) };
-        for day in segment::by_day(&[events])? {
-            let staged = segment::write(self.folder.staged_path(), &day)?;
-            self.segments.push(staged);
-        }
+        let folder = self.folder.clone();
+        self.writing = Some(thread::spawn(move || {
+            let days = segment::by_day(&[events])?;
+            days.iter().map(|day| segment::write(folder.staged_path(), day)).collect()
+        }));
+        Ok(())
+    }
+
+    /// Waits for the chunk that is being written.
+    fn written(&mut self) -> Result<(), StorageError> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let panicked = |_| StorageError::Background("a chunk of events was not written".to_owned());
+        self.segments.extend(writing.join().map_err(panicked)??);
         Ok(())
     }
 
@@ -83,7 +97,9 @@ impl Stage {
         if self.pending_events > LOG_EVENTS || self.pending_bytes > LOG_BYTES {
             self.spill()?;
         }
-        self.take_pending()
+        let rows = self.take_pending()?;
+        self.written()?;
+        Ok(rows)
     }
 
     /// What is in memory as one batch, without the ids that this batch has had before.
@@ -94,6 +110,7 @@ impl Stage {
             return Ok(None);
         }
         let events = concat_batches(&requests::schema(), &pending)?;
+        self.written()?;
         let known = self.ids_written_before(&events)?;
         let (events, repeats) = without_repeats(&events, &known)?;
         self.duplicates += repeats;
