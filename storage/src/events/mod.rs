@@ -21,7 +21,7 @@ pub mod requests;
 pub(crate) mod segment;
 mod stage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

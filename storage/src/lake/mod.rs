@@ -7,7 +7,7 @@
 //! | `summary.rs`, `summary_file.rs` | a segment's events, added up: which ways there are, and the file that holds them |
 //! | `table.rs` | events as one table: segments from disk, log rows from memory |
 //! | `query.rs` | the question in the engine's terms, and its answer as a stream |
-//! | `compact.rs` | segments become fewer, and get summaries |
+//! | `compact.rs`, `summarize.rs` | segments become fewer, and get summaries |
 //! | `verify.rs` | summaries computed again, and compared |
 //!
 //! A question is answered from the narrowest summary that tells apart what it asks about, where a segment has one, and
@@ -16,9 +16,12 @@
 pub mod aggregate;
 mod compact;
 mod query;
+mod summarize;
 mod summary;
 mod summary_file;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;
