@@ -117,19 +117,17 @@ impl Unfinished {
 
     /// Begins one in the only place that there is; with the answer of who came after it.
     fn begin_alone(server: &TestServer, tenant: &Tenant, key: &str) -> (Self, Answer) {
-        wait_for("the first batch to be under way", || {
-            let first = Self::begin(server, tenant, key);
-            loop {
-                let answer = tenant.post(&server.client, &[], b"");
-                if answer.status != 200 {
-                    return Some((first, answer));
-                }
-                // The question may have taken the place, and the first been refused.
-                if first.is_answered() {
-                    return None;
-                }
+        let mut first = Self::begin(server, tenant, key);
+        let after = wait_for("the first batch to be under way", || {
+            // A question may have had the place just then, and the first been refused. The next question waits a little.
+            if first.is_answered() {
+                first = Self::begin(server, tenant, key);
+                return None;
             }
-        })
+            let answer = tenant.post(&server.client, &[], b"");
+            (answer.status != 200).then_some(answer)
+        });
+        (first, after)
     }
 
     fn is_answered(&self) -> bool {

@@ -27,6 +27,9 @@ use crate::state::AppState;
 /// A client that is told no while it still sends may miss the answer: so much more is read, and dropped.
 const DRAINED_BYTES: usize = 16 << 20;
 
+/// A client that is told no and sends nothing for so long is waiting for the answer.
+const DRAINED_SILENCE: Duration = Duration::from_secs(1);
+
 /// How long a client may send nothing in the middle of a body.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
@@ -119,7 +122,7 @@ async fn forward(payload: &mut Payload, sender: BodySender) {
 
 async fn drain(payload: &mut Payload) {
     let mut drained = 0;
-    while let Ok(Some(Ok(chunk))) = timeout(LONGEST_SILENCE, payload.next()).await {
+    while let Ok(Some(Ok(chunk))) = timeout(DRAINED_SILENCE, payload.next()).await {
         drained += chunk.len();
         if drained > DRAINED_BYTES {
             return;
