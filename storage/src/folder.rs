@@ -3,7 +3,7 @@
 //! ```text
 //! data/catalog.db            the catalog
 //!      events/…              segments, by kind, organization and UTC day
-//!      results/…             one file for each finished job
+//!      results/…             one file for each finished job, by organization
 //!      staging/<uuid>/       files being written by one process, what its queries spill, and <uuid>.lock, held while
 //!                            that process lives
 //! ```
@@ -11,7 +11,7 @@
 //! the sweep deletes once it is older than any commit can take. A staging folder whose lock can be had belonged to a
 //! process that is gone.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::ids::OrganizationUid;
 
 /// The folder inside the staging folder that queries spill to.
 const SPILL: &str = "spill";
@@ -137,30 +138,62 @@ impl DataFolder {
         }
     }
 
+    /// Deletes files that the catalog no longer names.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn remove_all(&self, names: &[String]) -> Result<(), StorageError> {
+        names.iter().try_for_each(|name| self.remove(name))
+    }
+
     /// The names of all files below `events` and `results` last changed longer ago than `age`.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub fn published_before(&self, age: Duration) -> Result<Vec<String>, StorageError> {
+        let is_old = |file: &Metadata| {
+            file.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > age)
+        };
         let mut names = Vec::new();
         for folder in ["events", "results"] {
-            self.collect_files(&self.0.root.join(folder), age, &mut names)?;
+            self.collect_files(&self.0.root.join(folder), &is_old, &mut names)?;
         }
         Ok(names)
     }
 
-    fn collect_files(&self, folder: &Path, age: Duration, names: &mut Vec<String>) -> Result<(), StorageError> {
+    /// The names of all files of an organization's events and results.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn files_of(&self, organization: &OrganizationUid) -> Result<Vec<String>, StorageError> {
+        let events = self.0.root.join("events");
+        let fail = |e| StorageError::file("could not read folder", &events, e);
+        let mut above = vec![self.0.root.join("results")];
+        for kind in fs::read_dir(&events).map_err(fail)? {
+            above.push(kind.map_err(fail)?.path());
+        }
+        let mut names = Vec::new();
+        for folder in above.iter().map(|above| above.join(folder_of(organization))).filter(|folder| folder.is_dir()) {
+            self.collect_files(&folder, &|_| true, &mut names)?;
+        }
+        Ok(names)
+    }
+
+    fn collect_files(
+        &self,
+        folder: &Path,
+        wanted: &dyn Fn(&Metadata) -> bool,
+        names: &mut Vec<String>,
+    ) -> Result<(), StorageError> {
         let fail = |e| StorageError::file("could not read folder", folder, e);
         for entry in fs::read_dir(folder).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
             if metadata.is_dir() {
-                self.collect_files(&path, age, names)?;
+                self.collect_files(&path, wanted, names)?;
                 continue;
             }
-            let old =
-                metadata.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > age);
-            if let (true, Ok(name)) = (old, path.strip_prefix(&self.0.root)) {
+            if let (true, Ok(name)) = (wanted(&metadata), path.strip_prefix(&self.0.root)) {
                 names.push(name.to_string_lossy().into_owned());
             }
         }
@@ -190,6 +223,11 @@ impl DataFolder {
         }
         Ok(swept)
     }
+}
+
+/// The folder of an organization's files, in that of each kind of events and in that of results.
+pub(crate) fn folder_of(organization: &OrganizationUid) -> String {
+    format!("organization={organization}")
 }
 
 #[expect(clippy::disallowed_methods, reason = "file times are the machine's, whatever the clock of the tests says")]

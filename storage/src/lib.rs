@@ -12,6 +12,7 @@
 pub mod backup;
 pub mod catalog;
 pub mod clock;
+pub mod erase;
 pub mod error;
 pub mod events;
 pub mod folder;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::blocking;
-use crate::catalog::{Catalog, CatalogAddress};
+use crate::catalog::{Catalog, CatalogAddress, Retention};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::Events;
@@ -28,6 +28,8 @@ pub struct StoreOptions {
     pub max_backlog_bytes: u64,
     /// How queries may use the machine.
     pub lake: LakeLimits,
+    /// How long events and results are kept where their organization says nothing else.
+    pub retention: Retention,
 }
 
 /// Catalog, events, lake and files of one process. Clones share them.
@@ -43,6 +45,7 @@ pub struct Store {
     pub folder: DataFolder,
     /// The time of day.
     pub clock: Clock,
+    retention: Retention,
 }
 
 impl Store {
@@ -55,17 +58,18 @@ impl Store {
         let catalog = Catalog::open(&options.catalog, clock.clone()).await?;
         let events = Events::open(catalog.clone(), folder.clone(), clock.clone(), options.max_backlog_bytes).await?;
         let lake = Lake::open(catalog.clone(), &folder, clock.clone(), &options.lake)?;
-        Ok(Self { catalog, events, lake, folder, clock })
+        Ok(Self { catalog, events, lake, folder, clock, retention: options.retention })
     }
 
-    /// Deletes what nothing names any more: expired results, files that others took the place of, files of crashed
-    /// commits, staging of dead processes, old idempotency keys. Says how many files went.
+    /// Deletes what has been kept long enough, events, results and idempotency keys, and what nothing names any more: files
+    /// that others took the place of, files of crashed commits, staging of dead processes. Says how many files went.
     ///
     /// # Errors
     /// When catalog or folder cannot be read. What was deleted before stays deleted; the next sweep goes on.
     pub async fn sweep(&self) -> Result<usize, StorageError> {
         self.catalog.forget_old_receipts().await?;
-        let expired = self.catalog.expire_jobs().await?;
+        let expired = self.catalog.expire_jobs(self.retention).await?;
+        self.catalog.delete_old_events(self.retention).await?;
         let retired = self.delete_retired().await?;
         let folder = self.folder.clone();
         // The files are listed before the names: one that is named in between is not in the list.
@@ -78,9 +82,7 @@ impl Store {
         let rubbish: Vec<String> = old.into_iter().filter(|name| !named.contains(name)).chain(expired).collect();
         let folder = self.folder.clone();
         blocking(move || {
-            for name in &rubbish {
-                folder.remove(name)?;
-            }
+            folder.remove_all(&rubbish)?;
             Ok(retired + rubbish.len())
         })
         .await
@@ -91,9 +93,7 @@ impl Store {
         let retired = self.catalog.files_retired_before(self.clock.now_ms().saturating_sub(retired_for_ms)).await?;
         let folder = self.folder.clone();
         let retired = blocking(move || {
-            for name in &retired {
-                folder.remove(name)?;
-            }
+            folder.remove_all(&retired)?;
             Ok(retired)
         })
         .await?;

@@ -61,7 +61,7 @@ fn retry_after_is_what_the_report_usually_takes_less_what_it_has_taken() {
     let finished = tenant.report(&server.client, "usage", &RANGE).job_id.parse().unwrap();
     let result = server.wait(catalog.job(&tenant.uid, &finished)).unwrap().unwrap().result.unwrap();
     let result = JobResult { path: "results/of-its-own.arrow".to_owned(), ..result };
-    assert!(server.wait(catalog.finish_job(&earlier, "worker", &result, LEASE_MS)).unwrap());
+    assert!(server.wait(catalog.finish_job(&earlier, "worker", &result)).unwrap());
     let id = silent_job(&server, &tenant, "devices");
     let retry_after = || tenant.retrieve(&server.client, id.as_str(), "").ok().count("retry-after");
     assert_eq!(retry_after(), 40);

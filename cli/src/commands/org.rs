@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use serde_json::json;
-use tally_storage::catalog::{Catalog, Organization};
+use tally_storage::catalog::{Catalog, Organization, OwnRetention};
 use tally_storage::ids::OrganizationUid;
 
 use super::lookup;
@@ -39,6 +40,23 @@ pub enum OrgCommand {
         /// A number from 1, or `default`
         #[arg(long, value_name = "N|default")]
         requests_per_second: RequestsPerSecond,
+    },
+    /// Give an organization its own retention
+    ///
+    /// What is older is deleted within a minute, and cannot be brought back. `default` takes it back: then the retention
+    /// of config.toml holds. What is not named stays as it was.
+    #[command(after_help = "Examples:\n  tally org retention --org blt0123456789abcdef --events-days 90\n  \
+                            tally org retention --org blt0123456789abcdef --events-days forever --results-hours 24")]
+    Retention {
+        /// The organization's uid
+        #[arg(long, value_name = "UID")]
+        org: OrganizationUid,
+        /// Whole UTC days before the present one whose events are kept: 1 to 36500, `forever`, or `default`
+        #[arg(long, value_name = "N|forever|default", value_parser = events_days, required_unless_present = "results_hours")]
+        events_days: Option<Own>,
+        /// Hours that the result of a report can be read: 1 to 87600, or `default`
+        #[arg(long, value_name = "N|default", value_parser = results_hours)]
+        results_hours: Option<Own>,
     },
     /// Delete an organization with its events, jobs, stacks, keys and memberships
     ///
@@ -80,15 +98,51 @@ impl FromStr for RequestsPerSecond {
     }
 }
 
+/// A number of the organization's own; `None` is that of config.toml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own(Option<u32>);
+
+fn own(text: &str, most: u32) -> Option<Own> {
+    if text == "default" {
+        return Some(Own(None));
+    }
+    text.parse().ok().filter(|number| (1..=most).contains(number)).map(|number| Own(Some(number)))
+}
+
+fn events_days(text: &str) -> anyhow::Result<Own> {
+    if text == "forever" {
+        return Ok(Own(Some(0)));
+    }
+    own(text, 36_500).context("expected a number from 1 to 36500, `forever`, or `default`")
+}
+
+fn results_hours(text: &str) -> anyhow::Result<Own> {
+    own(text, 87_600).context("expected a number from 1 to 87600, or `default`")
+}
+
 const COLUMNS: &[Column<Organization>] = &[
     ("uid", |organization| organization.uid.to_string()),
     ("name", |organization| organization.name.clone()),
     ("requests/s", |organization| limit_cell(organization.requests_per_second)),
+    ("events kept", |organization| events_cell(organization.retention)),
+    ("results kept", |organization| results_cell(organization.retention)),
     ("created", |organization| time_cell(organization.created_at)),
 ];
 
 fn limit_cell(limit: Option<NonZeroU32>) -> String {
     limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string())
+}
+
+fn events_cell(retention: OwnRetention) -> String {
+    match retention.events_days {
+        None => "default".to_owned(),
+        Some(0) => "forever".to_owned(),
+        Some(days) => format!("{days} d"),
+    }
+}
+
+fn results_cell(retention: OwnRetention) -> String {
+    retention.results_hours.map_or_else(|| "default".to_owned(), |hours| format!("{hours} h"))
 }
 
 impl OrgCommand {
@@ -104,6 +158,19 @@ impl OrgCommand {
             }
             Self::List => out.list(&catalog.organizations().await?, COLUMNS),
             Self::Limit { org, requests_per_second } => limit(&org, requests_per_second, catalog, out).await,
+            Self::Retention { org, events_days, results_hours } => {
+                let Organization { uid, retention, .. } = lookup::organization(catalog, &org).await?;
+                let retention = OwnRetention {
+                    events_days: events_days.map_or(retention.events_days, |own| own.0),
+                    results_hours: results_hours.map_or(retention.results_hours, |own| own.0),
+                };
+                catalog.set_retention(&uid, retention).await?;
+                let (events, results) = (events_cell(retention), results_cell(retention));
+                out.answer(
+                    &json!({"uid": uid, "events_days": retention.events_days, "results_hours": retention.results_hours}),
+                    format_args!("organization `{uid}`: events are kept `{events}`, results `{results}`"),
+                )
+            }
             Self::Delete { org, yes } => {
                 let Organization { uid, name, .. } = lookup::organization(catalog, &org).await?;
                 let consequence =
@@ -155,17 +222,45 @@ mod tests {
         let limited = operator.json(&format!("org limit --org {uid} --requests-per-second 50")).await;
         assert_eq!(limited, json!({"uid": uid, "requests_per_second": 50}));
         let expected = json!([
-            {"uid": uid, "name": "Acme", "requests_per_second": 50, "created_at": "2026-03-01T12:00:00Z"}
+            {"uid": uid, "name": "Acme", "requests_per_second": 50, "events_days": null, "results_hours": null,
+             "created_at": "2026-03-01T12:00:00Z"}
         ]);
         assert_eq!(operator.json("org list").await, expected);
         let table = operator.text("org list").await;
-        assert!(table.contains("requests/s  created\n"), "{table}");
-        assert!(table.contains("Acme  50          2026-03-01T12:00:00Z\n"), "{table}");
+        assert!(table.contains("requests/s  events kept  results kept  created\n"), "{table}");
+        assert!(table.contains("Acme  50          default      default       2026-03-01T12:00:00Z\n"), "{table}");
 
         operator.json(&format!("org limit --org {uid} --requests-per-second default")).await;
         assert_eq!(operator.json("org list").await[0]["requests_per_second"], json!(null));
         assert_eq!(operator.json(&format!("org delete --org {uid} --yes")).await, json!({"uid": uid}));
         assert_eq!(operator.json("org list").await, json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_retention_is_given_in_parts_and_taken_back() {
+        let operator = Operator::new().await;
+        let uid = operator.organization().await;
+        for (options, days, hours) in [
+            ("--events-days 90", json!(90), json!(null)),
+            ("--results-hours 24", json!(90), json!(24)),
+            ("--events-days forever --results-hours default", json!(0), json!(null)),
+            ("--events-days default", json!(null), json!(null)),
+        ] {
+            let said = operator.json(&format!("org retention --org {uid} {options}")).await;
+            assert_eq!(said, json!({"uid": uid, "events_days": days, "results_hours": hours}));
+            let listed = operator.json("org list").await;
+            assert_eq!((&listed[0]["events_days"], &listed[0]["results_hours"]), (&days, &hours));
+        }
+    }
+
+    #[test]
+    fn a_retention_is_a_number_within_bounds_or_a_word() {
+        for wrong in ["0", "-1", "36501", "ever", ""] {
+            let error = events_days(wrong).unwrap_err().to_string();
+            assert_eq!(error, "expected a number from 1 to 36500, `forever`, or `default`", "{wrong}");
+        }
+        assert_eq!(results_hours("87600").unwrap(), Own(Some(87_600)));
+        assert!(results_hours("87601").is_err() && results_hours("forever").is_err());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use tally_api::{IngestOptions, RateLimits, Routes, ServerOptions, SharedCounts};
 use tally_ingest::body::BodyLimits;
 use tally_jobs::reports::REPORTS;
 use tally_jobs::run::{JobQueue, RedisAddress, UpkeepOptions, WorkerOptions};
-use tally_storage::catalog::{CatalogAddress, PostgresAddress};
+use tally_storage::catalog::{CatalogAddress, PostgresAddress, Retention};
 use tally_storage::events::FlushAt;
 use tally_storage::lake::LakeLimits;
 use tally_storage::store::StoreOptions;
@@ -36,6 +36,10 @@ impl Config {
             catalog: self.catalog_address(),
             max_backlog_bytes: self.ingest.max_backlog_bytes,
             lake,
+            retention: Retention {
+                events_days: self.retention.events_days,
+                results_hours: self.retention.results_hours,
+            },
         }
     }
 
@@ -62,7 +66,6 @@ impl Config {
             lease: Duration::from_secs(jobs.lease_seconds),
             max_attempts: jobs.max_attempts,
             backoff: Duration::from_millis(jobs.backoff_ms),
-            results_kept_for: Duration::from_secs(self.results.kept_hours.saturating_mul(60 * 60)),
             shutdown_grace: self.shutdown_grace(),
             max_restarts: self.queue.max_restarts,
             reports: &REPORTS,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use tally_storage::catalog::Retention;
 
 use super::{CatalogUrl, QueueUrl};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub jobs: JobSettings,
     /// What jobs leave behind.
     pub results: ResultSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
     /// What computing a report may use.
     pub reports: ReportSettings,
     /// How often may be asked.
@@ -44,6 +47,7 @@ impl Default for Config {
             ingest: IngestSettings::default(),
             jobs: JobSettings::default(),
             results: ResultSettings::default(),
+            retention: RetentionSettings::default(),
             reports: ReportSettings::default(),
             rate_limit: RateLimitSettings::default(),
             log: LogSettings::default(),
@@ -195,15 +199,30 @@ impl Default for JobSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResultSettings {
-    /// How long a result can be read.
-    pub kept_hours: u64,
     /// Memory for pages that were read before.
     pub page_cache_bytes: u64,
 }
 
 impl Default for ResultSettings {
     fn default() -> Self {
-        Self { kept_hours: 7 * 24, page_cache_bytes: 64 << 20 }
+        Self { page_cache_bytes: 64 << 20 }
+    }
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Whole UTC days before the present one whose events are kept; 0 keeps them for ever.
+    pub events_days: u32,
+    /// How long a result can be read.
+    pub results_hours: u32,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        let Retention { events_days, results_hours } = Retention::default();
+        Self { events_days, results_hours }
     }
 }
 

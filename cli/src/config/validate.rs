@@ -15,6 +15,9 @@ const LEAST_REPORT_MEMORY_BYTES: u64 = 16 << 20;
 /// Ten years, which is as good as for ever and can still be added to any date.
 const MOST_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 
+/// As long as any retention.
+const MOST_DAYS: u64 = 36_500;
+
 /// Of threads, and of bodies that are read at once, which have one each.
 const MOST_CONCURRENT: u64 = 10_000;
 
@@ -70,7 +73,8 @@ impl Config {
             ("jobs.backoff_ms", jobs.backoff_ms, 0..=MOST_SECONDS * 1000),
             ("jobs.upkeep_seconds", jobs.upkeep_seconds, seconds),
             ("jobs.shutdown_grace_seconds", jobs.shutdown_grace_seconds, 0..=MOST_SECONDS),
-            ("results.kept_hours", self.results.kept_hours, 1..=MOST_SECONDS / 3600),
+            ("retention.events_days", self.retention.events_days.into(), 0..=MOST_DAYS),
+            ("retention.results_hours", self.retention.results_hours.into(), 1..=MOST_SECONDS / 3600),
             ("reports.memory_bytes", self.reports.memory_bytes as u64, LEAST_REPORT_MEMORY_BYTES..=u64::MAX),
             ("rate_limit.requests_per_second", limits.requests_per_second.into(), count.clone()),
             ("rate_limit.anonymous_requests_per_second", limits.anonymous_requests_per_second.into(), count),
@@ -169,8 +173,8 @@ mod tests {
     fn what_nothing_could_be_done_with_is_refused() {
         let said = sentences(|config| config.jobs.max_attempts = 0);
         assert_eq!(said, ["`jobs.max_attempts` is `0`: expected at least 1"]);
-        let said = sentences(|config| config.results.kept_hours = u64::MAX);
-        assert_eq!(said, ["`results.kept_hours` is `18446744073709551615`: expected at most 87600"]);
+        let said = sentences(|config| config.retention.results_hours = u32::MAX);
+        assert_eq!(said, ["`retention.results_hours` is `4294967295`: expected at most 87600"]);
         assert!(sentences(|config| (config.jobs.backoff_ms, config.server.workers) = (0, 0)).is_empty());
     }
 

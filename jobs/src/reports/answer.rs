@@ -85,7 +85,7 @@ impl Pages {
         } else {
             (None, 0)
         };
-        let writer = PageWriter::create(&task.store.folder, &schema, limit, skip)?;
+        let writer = PageWriter::create(&task.store.folder, task.organization, &schema, limit, skip)?;
         let last_bucket = (about.marker != Marker::None).then(|| parameters.duration.start_of(parameters.days.to));
         Ok(Self { about, schema, writer, last_bucket, total: 0, document_count: 0 })
     }

@@ -1,7 +1,7 @@
 //! What the reports' snapshot tests share: a store with a handful of events, and a report's rows as lines of JSON.
 
 use chrono::DateTime;
-use tally_storage::catalog::{CatalogAddress, LaunchKind, LaunchResource};
+use tally_storage::catalog::{CatalogAddress, LaunchKind, LaunchResource, Retention};
 use tally_storage::clock::Clock;
 use tally_storage::events::Commit;
 use tally_storage::events::requests::{CacheState, RequestColumns, RequestEvent, Service};
@@ -63,6 +63,7 @@ async fn store(folder: &std::path::Path) -> (Store, OrganizationUid) {
         catalog: CatalogAddress::in_folder(folder),
         max_backlog_bytes: 1 << 20,
         lake: LakeLimits { memory_bytes: 64 << 20, spill_bytes: 64 << 20, threads: 2 },
+        retention: Retention::default(),
     };
     let clock = Clock::fixed(DateTime::from_timestamp_millis(START_MS + 200 * HOUR_MS).unwrap());
     let store = Store::open(&options, clock).await.unwrap();

@@ -18,8 +18,6 @@ pub struct WorkerOptions {
     pub max_attempts: u32,
     /// The pause before the second attempt; doubles with each further one.
     pub backoff: Duration,
-    /// How long results are kept.
-    pub results_kept_for: Duration,
     /// How long jobs under way may go on at shutdown before they are given back.
     pub shutdown_grace: Duration,
     /// How often the queue may fail within a minute before the worker does not count as alive.
@@ -36,7 +34,6 @@ impl Default for WorkerOptions {
             lease: Duration::from_secs(15),
             max_attempts: 3,
             backoff: Duration::from_secs(1),
-            results_kept_for: Duration::from_hours(7 * 24),
             shutdown_grace: Duration::from_secs(10),
             max_restarts: 10,
             reports: &REPORTS,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tally_storage::catalog::{CatalogAddress, Job, JobState, NewJob};
+use tally_storage::catalog::{CatalogAddress, Job, JobState, NewJob, Retention};
 use tally_storage::clock::Clock;
 use tally_storage::error::StorageError;
 use tally_storage::events::FlushAt;
@@ -109,6 +109,7 @@ impl Fixture {
                 .map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres),
             max_backlog_bytes: 1 << 20,
             lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 1 },
+            retention: Retention::default(),
         };
         let store = Store::open(&options, Clock::system()).await.unwrap();
         let organization = store.catalog.create_organization("Example").await.unwrap();

@@ -198,9 +198,12 @@ impl Worker {
             Ended::LostLease => return Outcome::Lost,
             Ended::ShuttingDown => (catalog.give_back_job(id, name).await, Outcome::GivenBack),
             Ended::Computed(computed) => {
-                let kept_for_ms = as_ms(self.0.options.results_kept_for);
                 let result = result_of(computed);
-                (catalog.finish_job(id, name, &result, kept_for_ms).await, Outcome::Finished)
+                let finished = catalog.finish_job(id, name, &result).await;
+                if matches!(finished, Ok(false)) {
+                    self.forget(&result);
+                }
+                (finished, Outcome::Finished)
             }
             Ended::Failed(error) if error.is_temporary() && job.attempts < self.0.options.max_attempts => {
                 let delay = self.0.options.backoff * 2_u32.saturating_pow(job.attempts.saturating_sub(1));
@@ -216,12 +219,19 @@ impl Worker {
         };
         match settled {
             Ok(true) => outcome,
-            // Cancelled, or taken by another worker: a result that was written has no name, and the sweep deletes it.
+            // Called off, or to be begun again.
             Ok(false) => Outcome::Lost,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "not settled; its lease will run out");
                 Outcome::Lost
             }
+        }
+    }
+
+    /// Deletes the file of a result that nobody will name. The sweep does it where this fails.
+    fn forget(&self, result: &JobResult) {
+        if let Err(error) = self.0.store.folder.remove(&result.path) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a result without a job is swept later");
         }
     }
 

@@ -70,7 +70,48 @@ impl FromRow<'_, AnyRow> for LakeStatus {
     }
 }
 
-async fn set_summaries(db: &mut AnyConnection, segment_id: &str, file: &SummaryFile) -> Result<bool, StorageError> {
+/// Takes segments out, and retires their files. False where one of them is no longer there: the transaction has to be
+/// given up then.
+pub(crate) async fn take_out_segments(
+    db: &mut AnyConnection,
+    segments: &[Segment],
+    now: i64,
+) -> Result<bool, StorageError> {
+    for segment in segments {
+        let deleted = sqlx::query("delete from segments where id = $1").bind(&segment.id);
+        if deleted.execute(&mut *db).await?.rows_affected() != 1 {
+            return Ok(false);
+        }
+        let summary_path = segment.summaries.as_ref().map(|file| &file.path).filter(|path| !path.is_empty());
+        for path in [Some(&segment.path), summary_path].into_iter().flatten() {
+            retire(db, path, now).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Puts one segment with events of theirs in the place of segments that were taken out.
+pub(crate) async fn put_in_place(
+    db: &mut AnyConnection,
+    day: &SegmentDay,
+    replaced: &[Segment],
+    (segment, summaries): (&PublishedSegment, &SummaryFile),
+) -> Result<(), StorageError> {
+    // A batch under way, which looked for its ids before, looks again at what was committed since: the events are as new
+    // to it as the latest of those that were replaced.
+    let commit_number = replaced.iter().map(|segment| segment.commit_number).max().unwrap_or_default();
+    let created_at = replaced.iter().map(|segment| segment.created_at).max().unwrap_or_default();
+    let id = insert_segment(db, &day.organization, &day.kind, segment, (commit_number, created_at)).await?;
+    set_summaries(db, &id, summaries).await?;
+    Ok(())
+}
+
+/// Says which summaries a segment has. False where it is not there any more, or somebody has said so before.
+pub(crate) async fn set_summaries(
+    db: &mut AnyConnection,
+    segment_id: &str,
+    file: &SummaryFile,
+) -> Result<bool, StorageError> {
     let set = sqlx::query(
         "update segments set summary_path = $2, summary_bytes = $3, summaries = $4
          where id = $1 and summaries is null",
@@ -84,7 +125,7 @@ async fn set_summaries(db: &mut AnyConnection, segment_id: &str, file: &SummaryF
     Ok(set.rows_affected() == 1)
 }
 
-async fn retire(db: &mut AnyConnection, path: &str, now: i64) -> Result<(), StorageError> {
+pub(super) async fn retire(db: &mut AnyConnection, path: &str, now: i64) -> Result<(), StorageError> {
     let sql = "insert into retired_files (path, retired_at) values ($1, $2)";
     sqlx::query(sql).bind(path).bind(now).execute(db).await?;
     Ok(())
@@ -144,48 +185,6 @@ impl Catalog {
         );
         let query = sqlx::query_as(sqlx::AssertSqlSafe(sql));
         Ok(query.bind(day.organization.as_str()).bind(&day.kind).bind(day.day).fetch_all(&self.reader).await?)
-    }
-
-    /// Puts one segment with all of their events in the place of those. False where one of them is no longer there:
-    /// nothing has changed then.
-    pub(crate) async fn replace_segments(
-        &self,
-        day: &SegmentDay,
-        replaced: &[Segment],
-        merged: &PublishedSegment,
-        summaries: &SummaryFile,
-    ) -> Result<bool, StorageError> {
-        let now = self.clock.now_ms();
-        let mut transaction = self.begin_write().await?;
-        for segment in replaced {
-            let deleted = sqlx::query("delete from segments where id = $1").bind(&segment.id);
-            if deleted.execute(&mut *transaction).await?.rows_affected() != 1 {
-                return Ok(false);
-            }
-            let summary_path = segment.summaries.as_ref().map(|file| &file.path).filter(|path| !path.is_empty());
-            for path in [Some(&segment.path), summary_path].into_iter().flatten() {
-                retire(&mut transaction, path, now).await?;
-            }
-        }
-        // A batch under way, which looked for its ids before, looks again at what was committed since: the merged events
-        // are as new to it as the latest of them.
-        let commit_number = replaced.iter().map(|segment| segment.commit_number).max().unwrap_or(0);
-        let created_at = replaced.iter().map(|segment| segment.created_at).max().unwrap_or(now);
-        let committed = (commit_number, created_at);
-        let id = insert_segment(&mut transaction, &day.organization, &day.kind, merged, committed).await?;
-        set_summaries(&mut transaction, &id, summaries).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    /// Says which summaries a segment has. False where it is not there any more, or somebody has said so before.
-    pub(crate) async fn add_summaries(&self, segment: &Segment, file: &SummaryFile) -> Result<bool, StorageError> {
-        let mut transaction = self.begin_write().await?;
-        let set = set_summaries(&mut transaction, &segment.id, file).await?;
-        if set {
-            transaction.commit().await?;
-        }
-        Ok(set)
     }
 
     /// The files that nothing has named since that time.

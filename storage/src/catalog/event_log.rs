@@ -123,6 +123,18 @@ impl Catalog {
         Ok(backlogs.collect::<sqlx::Result<_>>()?)
     }
 
+    /// Whether events wait that were committed up to that commit.
+    pub(crate) async fn has_log_rows_until(
+        &self,
+        organization: &OrganizationUid,
+        commit_number: i64,
+    ) -> Result<bool, StorageError> {
+        let sql = "select count(*) from event_log where organization = $1 and commit_number <= $2";
+        let query = sqlx::query_scalar(sql).bind(organization.as_str()).bind(commit_number);
+        let count: i64 = query.fetch_one(&self.reader).await?;
+        Ok(count > 0)
+    }
+
     /// The organization's oldest log rows, up to about that many bytes, at least one where there is any.
     pub(crate) async fn oldest_log_rows(
         &self,

@@ -43,7 +43,7 @@ impl Catalog {
     /// # Errors
     /// [`StorageError::NotSqlite`], or when it cannot be written.
     pub(crate) async fn copy_to(&self, path: &Path) -> Result<(), StorageError> {
-        if self.reader.connect_options().database_url.scheme() != "sqlite" {
+        if !self.is_sqlite() {
             return Err(StorageError::NotSqlite);
         }
         let path = path.to_str().ok_or_else(|| StorageError::Corrupt(format!("`{}` is no text", path.display())))?;

@@ -49,23 +49,16 @@ impl Catalog {
     ///
     /// # Errors
     /// When the catalog does not answer.
-    pub async fn finish_job(
-        &self,
-        id: &JobId,
-        worker: &str,
-        result: &JobResult,
-        kept_for_ms: i64,
-    ) -> Result<bool, StorageError> {
-        let now = self.clock.now_ms();
+    pub async fn finish_job(&self, id: &JobId, worker: &str, result: &JobResult) -> Result<bool, StorageError> {
         let query = sqlx::query(
             "update jobs set state = 'finished', progress = 1, finished_at = $3, worker = null, lease_until = null,
              result_uid = $4, result_path = $5, result_rows = $6, result_pages = $7, result_total = $8,
-             result_documents = $9, result_marker = $10, result_bytes = $11, expires_at = $12
+             result_documents = $9, result_marker = $10, result_bytes = $11
              where id = $1 and worker = $2 and state = 'running'",
         )
         .bind(id.as_str())
         .bind(worker)
-        .bind(now)
+        .bind(self.clock.now_ms())
         .bind(&result.uid)
         .bind(&result.path)
         .bind(as_i64(result.row_count))
@@ -73,8 +66,7 @@ impl Catalog {
         .bind(as_i64(result.total))
         .bind(as_i64(result.document_count))
         .bind(result.marker.map(day_number))
-        .bind(as_i64(result.size_bytes))
-        .bind(now.saturating_add(kept_for_ms));
+        .bind(as_i64(result.size_bytes));
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
     }
 

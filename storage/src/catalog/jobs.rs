@@ -227,25 +227,6 @@ impl Catalog {
         Ok(failed + requeued.rows_affected())
     }
 
-    /// Marks finished jobs whose result has been kept long enough, and gives the files that no row names any more.
-    ///
-    /// # Errors
-    /// When the catalog does not answer.
-    pub async fn expire_jobs(&self) -> Result<Vec<String>, StorageError> {
-        let mut transaction = self.begin_write().await?;
-        let now = self.clock.now_ms();
-        let sql = "select result_path from jobs where state = 'finished' and expires_at <= $1";
-        let paths = sqlx::query_scalar(sql).bind(now).fetch_all(&mut *transaction).await?;
-        sqlx::query(
-            "update jobs set state = 'expired', result_path = null where state = 'finished' and expires_at <= $1",
-        )
-        .bind(now)
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(paths)
-    }
-
     /// How long workers had the last finished jobs of that report, on average; 0 where there was none yet.
     ///
     /// # Errors

@@ -10,6 +10,8 @@
 //! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
 //! | `event_log.rs`, `segments.rs` | where the events are |
 //! | `compaction.rs` | which segments take the place of which, and when their files go |
+//! | `erasure.rs` | what an erasure takes back besides events, and that nothing stays in the database's own files |
+//! | `retention.rs` | how long events and results are kept |
 //! | `files.rs` | all files that these rows name |
 //! | `task_leases.rs` | who does what only one process may do |
 //! | `row.rs` | how a row is read |
@@ -20,6 +22,7 @@
 mod authtokens;
 mod compaction;
 mod database;
+mod erasure;
 mod event_log;
 mod files;
 mod ingest_keys;
@@ -28,6 +31,7 @@ mod jobs;
 mod launch;
 mod organizations;
 mod receipts;
+mod retention;
 mod row;
 mod segments;
 mod sources;
@@ -42,16 +46,19 @@ use sqlx::{Any, AnyPool, SqlSafeStr as _, Transaction};
 
 pub use self::authtokens::{Access, Authtoken, AuthtokenId, MAX_AUTHTOKENS};
 pub use self::compaction::LakeStatus;
-pub(crate) use self::compaction::SegmentDay;
+pub(crate) use self::compaction::{SegmentDay, put_in_place, set_summaries, take_out_segments};
 pub use self::database::{CatalogAddress, PostgresAddress};
+pub(crate) use self::erasure::{names_of_organization, withdraw_results};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub(crate) use self::files::NamedFile;
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
 pub use self::jobs::{Job, JobCounts, JobResult, JobState, NewJob};
 pub use self::launch::{LaunchKind, LaunchResource, LaunchTotals};
 pub use self::organizations::Organization;
+pub(crate) use self::organizations::lock_organization;
 pub use self::receipts::Idempotency;
 pub(crate) use self::receipts::{earlier_receipt, insert_receipt};
+pub use self::retention::{OwnRetention, Retention};
 pub(crate) use self::segments::{
     EventSnapshot, IdSource, PublishedSegment, Segment, SummaryFile, id_sources, insert_segment, last_commit,
     number_commit,
@@ -63,10 +70,11 @@ use crate::clock::Clock;
 use crate::error::StorageError;
 
 /// The tables, step by step: number, name, text. A step that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "start", include_str!("migrations/0001_start.sql")),
     (2, "task leases", include_str!("migrations/0002_task_leases.sql")),
     (3, "summaries", include_str!("migrations/0003_summaries.sql")),
+    (4, "retention", include_str!("migrations/0004_retention.sql")),
 ];
 
 /// A handle on the catalog; clones share its connections.
@@ -103,6 +111,10 @@ impl Catalog {
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.reader.connect_options().database_url.scheme() == "sqlite"
     }
 
     /// A transaction for writing. `SQLite` lets nobody else write until it ends; on `PostgreSQL` a statement waits for the

@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::any::AnyRow;
-use sqlx::{FromRow, Row};
+use sqlx::{AnyConnection, FromRow, Row};
 
-use super::{Catalog, row};
+use super::{Catalog, OwnRetention, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -20,6 +20,9 @@ pub struct Organization {
     pub name: String,
     /// Its own rate limit in place of the configured one.
     pub requests_per_second: Option<NonZeroU32>,
+    /// Its own retention in place of the configured one.
+    #[serde(flatten)]
+    pub retention: OwnRetention,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -30,6 +33,10 @@ impl FromRow<'_, AnyRow> for Organization {
             uid: row::parsed(row, "uid")?,
             name: row.try_get("name")?,
             requests_per_second: row::optional_limit(row, "requests_per_second")?,
+            retention: OwnRetention {
+                events_days: row::optional_number(row, "events_days")?,
+                results_hours: row::optional_number(row, "results_hours")?,
+            },
             created_at: row::time(row, "created_at")?,
         })
     }
@@ -41,6 +48,17 @@ pub(super) fn refused_by_organization(error: sqlx::Error, organization: &Organiz
         Some(database) if database.is_foreign_key_violation() => StorageError::NoSuchOrganization(organization.clone()),
         _ => error.into(),
     }
+}
+
+/// Keeps everybody else from committing events of the organization, or publishing files of them, until the transaction
+/// ends.
+pub(crate) async fn lock_organization(
+    db: &mut AnyConnection,
+    organization: &OrganizationUid,
+) -> Result<(), StorageError> {
+    let sql = "update organizations set event_commits = event_commits where uid = $1";
+    let locked = sqlx::query(sql).bind(organization.as_str()).execute(db).await?;
+    if locked.rows_affected() == 1 { Ok(()) } else { Err(StorageError::NoSuchOrganization(organization.clone())) }
 }
 
 impl Catalog {
@@ -64,7 +82,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn organization(&self, uid: &OrganizationUid) -> Result<Option<Organization>, StorageError> {
-        let text = "select uid, name, requests_per_second, created_at from organizations where uid = $1";
+        let text = "select * from organizations where uid = $1";
         Ok(sqlx::query_as(text).bind(uid.as_str()).fetch_optional(&self.reader).await?)
     }
 
@@ -73,7 +91,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StorageError> {
-        let text = "select uid, name, requests_per_second, created_at from organizations order by created_at, uid";
+        let text = "select * from organizations order by created_at, uid";
         Ok(sqlx::query_as(text).fetch_all(&self.reader).await?)
     }
 

@@ -52,13 +52,16 @@ pub(super) fn count(row: &AnyRow, name: &str) -> sqlx::Result<u64> {
     u64::try_from(value).map_err(|error| refused(name, error))
 }
 
-/// An organization's own limit of requests a second.
+/// A number that may be missing.
+pub(super) fn optional_number(row: &AnyRow, name: &str) -> sqlx::Result<Option<u32>> {
+    let number: Option<i64> = row.try_get(name)?;
+    number.map(|number| u32::try_from(number).map_err(|error| refused(name, error))).transpose()
+}
+
+/// As [`optional_number`], of what is at least 1.
 pub(super) fn optional_limit(row: &AnyRow, name: &str) -> sqlx::Result<Option<NonZeroU32>> {
-    let limit: Option<i64> = row.try_get(name)?;
-    let checked = |limit| u32::try_from(limit).ok().and_then(NonZeroU32::new);
-    limit
-        .map(|limit| checked(limit).ok_or_else(|| refused(name, format!("a limit of {limit} requests a second"))))
-        .transpose()
+    let limit = optional_number(row, name)?;
+    limit.map(|limit| NonZeroU32::try_from(limit).map_err(|error| refused(name, error))).transpose()
 }
 
 fn refused(name: &str, why: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {

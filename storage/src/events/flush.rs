@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::segment;
+use super::segment::{self, StagedSegment};
 use super::{Events, log, requests};
 use crate::blocking;
-use crate::catalog::{LogRow, PublishedSegment, delete_log_rows, insert_segment, number_commit};
+use crate::catalog::{LogRow, delete_log_rows, insert_segment, number_commit};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -81,38 +81,39 @@ impl Events {
         organization: &OrganizationUid,
         rows: Vec<LogRow>,
     ) -> Result<Option<usize>, StorageError> {
-        let (folder, owner) = (self.folder.clone(), organization.clone());
-        let (rows, segments) = blocking(move || {
+        let folder = self.folder.clone();
+        let (rows, staged) = blocking(move || {
             let mut batches = Vec::new();
             for row in &rows {
                 batches.extend(log::decode(&row.payload)?);
             }
             let days = segment::by_day(&batches)?;
             let staged = days.iter().map(|day| segment::write(folder.staged_path(), day));
-            let segments = segment::publish_all(&folder, &owner, staged.collect::<Result<_, _>>()?)?;
-            Ok((rows, segments))
+            let staged = staged.collect::<Result<_, _>>()?;
+            Ok((rows, staged))
         })
         .await?;
-        // Where it was not committed the segments have no name in the catalog, and the sweep deletes them.
-        Ok(self.commit_flush(organization, &rows, &segments).await?.then_some(segments.len()))
+        self.commit_flush(organization, &rows, staged).await
     }
 
     async fn commit_flush(
         &self,
         organization: &OrganizationUid,
         rows: &[LogRow],
-        segments: &[PublishedSegment],
-    ) -> Result<bool, StorageError> {
+        staged: Vec<StagedSegment>,
+    ) -> Result<Option<usize>, StorageError> {
         let mut transaction = self.catalog.begin_write().await?;
+        let Some(number) = number_commit(&mut transaction, organization).await? else { return Ok(None) };
         if !delete_log_rows(&mut transaction, rows).await? {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(number) = number_commit(&mut transaction, organization).await? else { return Ok(false) };
-        for segment in segments {
-            insert_segment(&mut transaction, organization, requests::KIND, segment, (number, self.clock.now_ms()))
-                .await?;
+        let (folder, owner) = (self.folder.clone(), organization.clone());
+        let segments = blocking(move || segment::publish_all(&folder, &owner, staged)).await?;
+        let committed = (number, self.clock.now_ms());
+        for segment in &segments {
+            insert_segment(&mut transaction, organization, requests::KIND, segment, committed).await?;
         }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(segments.len()))
     }
 }

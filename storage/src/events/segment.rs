@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, StringViewArray, TimestampMillisecondArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use super::requests;
 use crate::catalog::PublishedSegment;
 use crate::error::StorageError;
-use crate::folder::DataFolder;
+use crate::folder::{DataFolder, folder_of};
 use crate::ids::OrganizationUid;
 
 const DAY_MS: i64 = 86_400_000;
@@ -70,7 +71,8 @@ pub(crate) fn ids(events: &RecordBatch) -> Result<&StringViewArray, StorageError
     column(events, "id")
 }
 
-fn column<'a, T: Array + 'static>(events: &'a RecordBatch, name: &str) -> Result<&'a T, StorageError> {
+/// A column by its name and type.
+pub(crate) fn column<'a, T: Array + 'static>(events: &'a RecordBatch, name: &str) -> Result<&'a T, StorageError> {
     events
         .column_by_name(name)
         .and_then(|column| column.as_any().downcast_ref())
@@ -86,7 +88,7 @@ pub(crate) fn count_ids(events: &RecordBatch) -> Result<u64, StorageError> {
 /// The name that a segment gets in the lake; readable by people and by engines that know `key=value` folders.
 fn name_of(organization: &OrganizationUid, day: i64) -> String {
     let date = chrono::DateTime::from_timestamp_millis(day * DAY_MS).unwrap_or_default().date_naive();
-    format!("events/{}/organization={organization}/day={date}/{}.parquet", requests::KIND, Uuid::now_v7())
+    format!("events/{}/{}/day={date}/{}.parquet", requests::KIND, folder_of(organization), Uuid::now_v7())
 }
 
 /// Gives a staged segment its name in the lake. It exists only once the catalog names it.
@@ -195,15 +197,32 @@ pub(crate) fn read(path: &Path) -> Result<Vec<RecordBatch>, StorageError> {
     reader.map(|batch| normalize(&batch?)).collect()
 }
 
+/// Gives those columns of a segment to `visit`, batch by batch, and reads no other.
+pub(crate) fn visit(
+    path: &Path,
+    columns: &[&str],
+    mut visit: impl FnMut(&RecordBatch) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let builder = reader_of(path)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    for batch in builder.with_projection(mask).build()? {
+        visit(&normalize(&batch?)?)?;
+    }
+    Ok(())
+}
+
 /// Parquet gives strings back in whatever string type the reader chose; the lake's batches have the schema's.
 fn normalize(batch: &RecordBatch) -> Result<RecordBatch, StorageError> {
-    let schema = requests::schema();
-    let columns = schema.fields().iter().map(|field| {
-        let column = batch.column_by_name(field.name());
-        let column = column.ok_or_else(|| StorageError::Corrupt(format!("a segment without `{}`", field.name())))?;
-        Ok(arrow::compute::cast(column, field.data_type())?)
-    });
-    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, StorageError>>()?)?)
+    let names: Vec<usize> = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .map(|field| requests::schema().index_of(field.name()))
+        .collect::<Result<_, _>>()?;
+    let schema = Arc::new(requests::schema().project(&names)?);
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| arrow::compute::cast(column, field.data_type()));
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)?)
 }
 
 fn reader_of(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, StorageError> {
@@ -212,15 +231,11 @@ fn reader_of(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, Stora
 }
 
 /// Gives each id of a segment to `visit`, reading no other column.
-pub(crate) fn visit_ids(path: &Path, mut visit: impl FnMut(&str)) -> Result<(), StorageError> {
-    let builder = reader_of(path)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["id"]);
-    for batch in builder.with_projection(mask).build()? {
-        let column = arrow::compute::cast(batch?.column(0), &arrow::datatypes::DataType::Utf8View)?;
-        let ids = column.as_any().downcast_ref::<StringViewArray>();
-        ids.into_iter().flat_map(StringViewArray::iter).flatten().for_each(&mut visit);
-    }
-    Ok(())
+pub(crate) fn visit_ids(path: &Path, mut visit_id: impl FnMut(&str)) -> Result<(), StorageError> {
+    visit(path, &["id"], |events| {
+        ids(events)?.iter().flatten().for_each(&mut visit_id);
+        Ok(())
+    })
 }
 
 /// The bloom filters of a segment's ids, one for each row group.

@@ -8,7 +8,7 @@ use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::{CatalogAddress, Idempotency};
+use crate::catalog::{CatalogAddress, Idempotency, Retention};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -89,6 +89,7 @@ async fn open(scratch: &Scratch, max_backlog_bytes: u64) -> Store {
             .map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres),
         max_backlog_bytes,
         lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 2 },
+        retention: Retention::default(),
     };
     Store::open(&options, Clock::fixed("2024-03-01T12:00:00Z".parse().unwrap())).await.unwrap()
 }

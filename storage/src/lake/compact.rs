@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::execute_stream;
@@ -18,10 +19,10 @@ use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
 use super::Lake;
-use super::summarize::publish_summaries;
+use super::summarize::{StagedSummaries, publish_summaries};
 use super::table::EventTable;
 use crate::blocking;
-use crate::catalog::{Segment, SegmentDay};
+use crate::catalog::{Segment, SegmentDay, lock_organization, put_in_place, set_summaries, take_out_segments};
 use crate::error::StorageError;
 use crate::events::requests;
 use crate::events::segment::{self, SegmentWriter, StagedSegment};
@@ -162,17 +163,8 @@ impl Lake {
     }
 
     async fn merge(&self, day: &SegmentDay, segments: &[Segment], done: &mut Compacted) -> Result<(), StorageError> {
-        let staged = self.merged(day.day, segments).await?;
-        let summaries = self.summaries_of(&self.as_stored(&staged)).await?;
-        let (folder, organization) = (self.folder.clone(), day.organization.clone());
-        let (merged, file) = blocking(move || {
-            let merged = segment::publish(&folder, &organization, staged)?;
-            let file = publish_summaries(&folder, &merged.name, &summaries)?;
-            Ok((merged, file))
-        })
-        .await?;
-        // Where another process was faster, what was written has no name, and is swept.
-        if self.catalog.replace_segments(day, segments, &merged, &file).await? {
+        let merged = self.rewritten(day.day, segments, |events| Ok(events.clone())).await?;
+        if self.replace(day, segments, Some(merged)).await? {
             done.merged_segments += segments.len() as u64;
             done.written_segments += 1;
             done.summarized_segments += 1;
@@ -183,16 +175,55 @@ impl Lake {
     async fn summarize(&self, day: &SegmentDay, segment: &Segment, done: &mut Compacted) -> Result<(), StorageError> {
         tracing::debug!(organization = %day.organization, path = segment.path, "a segment is summarized");
         let summaries = self.summaries_of(segment).await?;
+        let mut transaction = self.catalog.begin_write().await?;
+        lock_organization(&mut transaction, &day.organization).await?;
         let (folder, name) = (self.folder.clone(), segment.path.clone());
         let file = blocking(move || publish_summaries(&folder, &name, &summaries)).await?;
-        if self.catalog.add_summaries(segment, &file).await? {
+        if set_summaries(&mut transaction, &segment.id, &file).await? {
+            transaction.commit().await?;
             done.summarized_segments += 1;
+        } else {
+            self.folder.remove(&file.path)?;
         }
         Ok(())
     }
 
-    /// The events of segments, in the order of one, written aside.
-    async fn merged(&self, day: i64, segments: &[Segment]) -> Result<StagedSegment, StorageError> {
+    /// Puts a segment with its summaries in the place of others, or nothing. False where another process was faster:
+    /// nothing has changed then.
+    ///
+    /// Whoever holds the organization's lock knows that no file of its events is about to be named.
+    pub(super) async fn replace(
+        &self,
+        day: &SegmentDay,
+        replaced: &[Segment],
+        by: Option<(StagedSegment, StagedSummaries)>,
+    ) -> Result<bool, StorageError> {
+        let mut transaction = self.catalog.begin_write().await?;
+        lock_organization(&mut transaction, &day.organization).await?;
+        if !take_out_segments(&mut transaction, replaced, self.clock.now_ms()).await? {
+            return Ok(false);
+        }
+        if let Some((staged, summaries)) = by {
+            let (folder, organization) = (self.folder.clone(), day.organization.clone());
+            let (segment, file) = blocking(move || {
+                let segment = segment::publish(&folder, &organization, staged)?;
+                let file = publish_summaries(&folder, &segment.name, &summaries)?;
+                Ok((segment, file))
+            })
+            .await?;
+            put_in_place(&mut transaction, day, replaced, (&segment, &file)).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// What `keep` leaves of the events of segments, in the order of one, written aside and summarized.
+    pub(super) async fn rewritten(
+        &self,
+        day: i64,
+        segments: &[Segment],
+        keep: impl Fn(&RecordBatch) -> Result<RecordBatch, StorageError> + Send + 'static,
+    ) -> Result<(StagedSegment, StagedSummaries), StorageError> {
         let schema = requests::schema();
         let ascending = |name: &str| -> Result<PhysicalSortExpr, StorageError> {
             let column = datafusion::physical_expr::expressions::col(name, &schema)?;
@@ -205,14 +236,16 @@ impl Lake {
         let mut events = execute_stream(plan, self.session.task_ctx())?;
         let ids_expected = segments.iter().map(|segment| segment.id_count).sum();
         let (path, runtime) = (self.folder.staged_path(), Handle::current());
-        blocking(move || {
+        let staged = blocking(move || {
             let mut writer = SegmentWriter::create(path, day, ids_expected)?;
             while let Some(batch) = runtime.block_on(events.next()) {
-                writer.push(&batch?)?;
+                writer.push(&keep(&batch?)?)?;
             }
             writer.finish()
         })
-        .await
+        .await?;
+        let summaries = self.summaries_of(&self.as_stored(&staged)).await?;
+        Ok((staged, summaries))
     }
 
     /// A staged segment as if the catalog named it where it is.

@@ -8,6 +8,7 @@
 //! | `table.rs` | events as one table: segments from disk, log rows from memory |
 //! | `query.rs` | the question in the engine's terms, and its answer as a stream |
 //! | `compact.rs`, `summarize.rs` | segments become fewer, and get summaries |
+//! | `erase.rs` | segments without events that were to be erased |
 //! | `verify.rs` | summaries computed again, and compared |
 //!
 //! A question is answered from the narrowest summary that tells apart what it asks about, where a segment has one, and
@@ -15,6 +16,7 @@
 
 pub mod aggregate;
 mod compact;
+mod erase;
 mod query;
 mod summarize;
 mod summary;
@@ -32,6 +34,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 pub use self::compact::{Compacted, Extent};
+pub use self::erase::{ErasedEvents, Selection};
 pub use self::query::Answer;
 pub(crate) use self::summary::Summaries;
 use self::summary_file::SummaryCache;

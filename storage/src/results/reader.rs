@@ -34,6 +34,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::OrganizationUid;
     use crate::results::PageWriter;
 
     fn schema() -> SchemaRef {
@@ -56,7 +57,7 @@ mod tests {
         ) {
             let root = tempfile::tempdir().unwrap();
             let folder = DataFolder::open(root.path()).unwrap();
-            let mut writer = PageWriter::create(&folder, &schema(), Some(limit), skip).unwrap();
+            let mut writer = PageWriter::create(&folder, &OrganizationUid::mint(), &schema(), Some(limit), skip).unwrap();
             let mut start = 0;
             for cut in cuts.iter().cycle() {
                 if start >= total { break }

@@ -11,7 +11,8 @@ use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::folder::DataFolder;
+use crate::folder::{DataFolder, folder_of};
+use crate::ids::OrganizationUid;
 
 /// A result file under its name; it exists once the catalog names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct WrittenResult {
 /// nobody waiting.
 pub struct PageWriter {
     folder: DataFolder,
+    organization: OrganizationUid,
     path: PathBuf,
     schema: SchemaRef,
     file: Option<FileWriter<File>>,
@@ -58,6 +60,7 @@ impl PageWriter {
     /// When the file cannot be made.
     pub fn create(
         folder: &DataFolder,
+        organization: &OrganizationUid,
         schema: &SchemaRef,
         rows_per_page: Option<usize>,
         skip: u64,
@@ -68,6 +71,7 @@ impl PageWriter {
         let file = FileWriter::try_new_with_options(file, schema, options)?;
         Ok(Self {
             folder: folder.clone(),
+            organization: organization.clone(),
             path,
             schema: schema.clone(),
             file: Some(file),
@@ -129,7 +133,7 @@ impl PageWriter {
         let file = writer.into_inner()?;
         file.sync_all().map_err(fail)?;
         let size_bytes = file.metadata().map_err(fail)?.len();
-        let name = format!("results/{}.arrow", Uuid::now_v7());
+        let name = format!("results/{}/{}.arrow", folder_of(&self.organization), Uuid::now_v7());
         self.folder.publish(&self.path, &name)?;
         Ok(WrittenResult { path: name, row_count: self.row_count, page_count: self.page_count, size_bytes })
     }
