@@ -8,6 +8,7 @@ use crate::commands::account::{AccountCommand, Answered};
 use crate::commands::backup::BackupArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoCommand;
+use crate::commands::erase::EraseArgs;
 use crate::commands::ingest::IngestArgs;
 use crate::commands::lake::LakeCommand;
 use crate::commands::ping::PingArgs;
@@ -74,6 +75,15 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Look at the files of events, and do their upkeep by hand
     Lake(Answered<LakeCommand>),
+    /// Erase events, and all that was made of them
+    ///
+    /// Of all events that were acknowledged before: from the log, the segments, their summaries and the organization's
+    /// results, while servers run. Afterwards no byte of them is in the data folder; backups that were made before still
+    /// hold them. It prints a receipt. It may be stopped at any time, and is then to be run again. On a terminal the
+    /// organization's uid has to be typed again, elsewhere `--yes` is needed.
+    #[command(after_help = "Examples:\n  tally erase --org blt0123456789abcdef --url-prefix /users/4711/ --yes\n  \
+                            tally erase --org blt0123456789abcdef --from 2026-01-01 --to 2026-01-31 --device curl/8.5.0")]
+    Erase(EraseArgs),
     /// Copy everything into a new folder, while servers run
     ///
     /// The copy is of one moment. It may be stopped at any time: the folder is there when it is whole, or not at all.

@@ -72,6 +72,7 @@ impl Arguments {
             Command::Worker => runtime()?.block_on(ServeArgs::default().run(Role::Worker, &configured()?, clock)),
             Command::Scheduler => runtime()?.block_on(ServeArgs::default().run(Role::Scheduler, &configured()?, clock)),
             Command::Migrate => runtime()?.block_on(migrate::run(&configured()?, clock, &mut io::stdout())),
+            Command::Erase(args) => runtime()?.block_on(args.run(&configured()?, clock)),
             Command::Backup(args) => runtime()?.block_on(args.back_up(&configured()?, clock)),
             Command::Restore(args) => runtime()?.block_on(args.restore(&configured()?, clock)),
             Command::Check(args) => args.run(&configured()?, &mut io::stdout()),

@@ -50,6 +50,11 @@ impl Event {
         Self { ts_ms: ms(moment), ..Self::default() }
     }
 
+    /// What reports call it.
+    pub(crate) fn device(&self) -> &str {
+        self.user_agent.as_deref().unwrap_or("-")
+    }
+
     pub(crate) fn with_id(moment: &str, id: &str) -> Self {
         Self { id: Some(id.to_owned()), ..Self::at(moment) }
     }

@@ -35,7 +35,7 @@ fn a_catalog_that_cannot_be_reached_is_502_and_nothing_is_queued() {
 fn a_damaged_result_is_500_with_the_requests_id_and_nothing_internal() {
     let server = TestServer::start_with(|config| config.results.page_cache_bytes = 0);
     let (tenant, job_id) = finished(&server);
-    let results = server.config.data_dir.join("results");
+    let results = server.config.data_dir.join(format!("results/organization={}", tenant.uid));
     for file in fs::read_dir(results).unwrap() {
         fs::write(file.unwrap().path(), b"no columns").unwrap();
     }

@@ -23,6 +23,7 @@ mod backup;
 mod contract;
 mod crashes;
 mod crate_arrows;
+mod erasure;
 mod event_ids;
 mod events;
 mod faults;

@@ -11,7 +11,8 @@ use tally::config::{Config, Role};
 use tally::serve::{self, Running};
 use tally_storage::catalog::Role as MemberRole;
 use tally_storage::clock::Clock;
-use tally_storage::lake::{Compacted, Extent, Verified};
+use tally_storage::erase::Erased;
+use tally_storage::lake::{Compacted, Extent, Selection, Verified};
 use tally_storage::password::Password;
 use tally_storage::store::Store;
 use tally_tests::{Scratch, Shape};
@@ -174,6 +175,18 @@ impl TestServer {
     /// Compares summaries with events.
     pub(crate) fn verify(&self) -> Verified {
         self.wait(self.store().lake.verify(None, |_| {})).unwrap()
+    }
+
+    /// Erases all events of a device.
+    pub(crate) fn erase(&self, tenant: &Tenant, device: &str) -> Erased {
+        let selection = Selection {
+            organization: tenant.uid.clone(),
+            from: None,
+            to: None,
+            devices: vec![device.to_owned()],
+            url_prefixes: Vec::new(),
+        };
+        self.wait(self.store().erase(selection, |_| {})).unwrap()
     }
 
     /// Makes columns of what waits in the log.

@@ -4,6 +4,7 @@ pub mod account;
 pub mod backup;
 pub mod check;
 pub mod demo;
+pub mod erase;
 pub mod ingest;
 pub mod key;
 pub mod lake;

@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub(super) segments: Vec<StagedSegment>,
     pub(super) duplicates: u64,
     pub(super) looked_at: i64,
+    /// False where a file was erased under the hands of the last look.
+    pub(super) looked_at_all: bool,
 }
 
 impl Batch {
@@ -60,18 +62,24 @@ impl Batch {
         folder: &DataFolder,
         sources: &[IdSource],
     ) -> Result<Self, StorageError> {
+        self.looked_at_all = true;
         if sources.is_empty() {
             return Ok(self);
         }
+        let mut find = |ids_of: &DayIds| {
+            let found = ids.find(ids_of, sources)?;
+            self.looked_at_all &= found.all_were_there;
+            Ok::<_, StorageError>(found.ids)
+        };
         if let Some(rows) = self.rows.take() {
-            let known = ids.find(&ids_by_day(&rows)?, sources)?;
+            let known = find(&ids_by_day(&rows)?)?;
             let (rows, repeats) = without_repeats(&rows, &known)?;
             self.duplicates += repeats;
             self.rows = (rows.num_rows() > 0).then_some(rows);
         }
         let mut kept = Vec::with_capacity(self.segments.len());
         for staged in mem::take(&mut self.segments) {
-            let (staged, repeats) = segment_without_known(staged, ids, folder, sources)?;
+            let (staged, repeats) = segment_without_known(staged, folder, &mut find)?;
             self.duplicates += repeats;
             kept.extend(staged);
         }
@@ -87,9 +95,8 @@ impl Batch {
 
 fn segment_without_known(
     staged: StagedSegment,
-    ids: &IdIndex,
     folder: &DataFolder,
-    sources: &[IdSource],
+    find: &mut impl FnMut(&DayIds) -> Result<DayIds, StorageError>,
 ) -> Result<(Option<StagedSegment>, u64), StorageError> {
     if staged.id_count == 0 {
         return Ok((Some(staged), 0));
@@ -99,7 +106,7 @@ fn segment_without_known(
     segment::visit_ids(&staged.path, |id| {
         day.insert(id.into());
     })?;
-    let known = ids.find(&wanted, sources)?;
+    let known = find(&wanted)?;
     if known.values().all(HashSet::is_empty) {
         return Ok((Some(staged), 0));
     }

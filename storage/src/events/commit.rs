@@ -76,6 +76,7 @@ impl Events {
             segments: stage.segments,
             duplicates: stage.duplicates,
             looked_at: 0,
+            looked_at_all: false,
         };
         let (sources, looked_at) = {
             let mut db = self.catalog.begin_read().await?;
@@ -84,7 +85,9 @@ impl Events {
         };
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
-        batch.looked_at = looked_at;
+        if batch.looked_at_all {
+            batch.looked_at = looked_at;
+        }
         let (answer, answered) = oneshot::channel();
         let ended = || StorageError::Background("the committer has stopped".to_owned());
         self.commits.send(Pending { batch, details, answer }).await.map_err(|_| ended())?;
@@ -246,6 +249,9 @@ impl Committer {
         sources.push(IdSource::Memory(Arc::clone(counted)));
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         let batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
+        if !batch.looked_at_all {
+            return Err(StorageError::Corrupt("it names a segment whose file is not there".to_owned()));
+        }
         let in_rows = batch.rows.as_ref().map(ids_by_day).transpose()?.unwrap_or_default();
         let counted = Arc::make_mut(counted);
         for (day, ids) in in_rows {

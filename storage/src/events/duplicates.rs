@@ -5,6 +5,7 @@
 //! bounded cache under the name of their row, which never changes its content.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,6 +99,15 @@ impl Known {
     }
 }
 
+/// What was found of the ids that were looked for.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Those that are known, by day.
+    pub(crate) ids: DayIds,
+    /// False where a segment's file was erased since the catalog named it: another one may hold its ids.
+    pub(crate) all_were_there: bool,
+}
+
 /// Looks ids up in what the catalog names. Clones share one cache.
 #[derive(Debug, Clone)]
 pub(crate) struct IdIndex {
@@ -111,21 +121,26 @@ impl IdIndex {
         Self { folder, cache }
     }
 
-    /// Those of the wanted ids that the sources hold, by day. Reads files: call it from a blocking thread.
-    pub(crate) fn find(&self, wanted: &DayIds, sources: &[IdSource]) -> Result<DayIds, StorageError> {
-        let mut found = DayIds::new();
+    /// Those of the wanted ids that the sources hold. Reads files: call it from a blocking thread.
+    pub(crate) fn find(&self, wanted: &DayIds, sources: &[IdSource]) -> Result<Found, StorageError> {
+        let mut found = Found { ids: DayIds::new(), all_were_there: true };
         for source in sources {
             match source {
                 IdSource::Segment { id, day, path } => {
                     let Some(wanted) = wanted.get(day) else { continue };
                     let path = self.folder.path_of(path);
-                    let filters = self.filters(id, &path)?;
-                    found.entry(*day).or_default().extend(found_in_segment(&path, &filters, wanted)?);
+                    match self.filters(id, &path).and_then(|filters| found_in_segment(&path, &filters, wanted)) {
+                        Ok(ids) => found.ids.entry(*day).or_default().extend(ids),
+                        Err(StorageError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                            found.all_were_there = false;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 IdSource::Log { id, payload } => {
-                    add_common(&mut found, wanted, &*self.logged_ids(id, payload)?);
+                    add_common(&mut found.ids, wanted, &*self.logged_ids(id, payload)?);
                 }
-                IdSource::Memory(known) => add_common(&mut found, wanted, known),
+                IdSource::Memory(known) => add_common(&mut found.ids, wanted, known),
             }
         }
         Ok(found)

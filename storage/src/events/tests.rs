@@ -21,7 +21,7 @@ const DAY_MS: i64 = 86_400_000;
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
-    organization: OrganizationUid,
+    pub(crate) organization: OrganizationUid,
     folder: Arc<Scratch>,
 }
 
@@ -49,6 +49,15 @@ impl Fixture {
         events: &[(i64, Option<&str>)],
         details: Commit,
     ) -> Result<(u64, u64), StorageError> {
+        self.commit_requests(&requests(events), details).await
+    }
+
+    /// The same of whole events.
+    pub(crate) async fn commit_requests(
+        &self,
+        events: &[RequestEvent<'_>],
+        details: Commit,
+    ) -> Result<(u64, u64), StorageError> {
         let mut stage = self.store.events.stage(&self.organization);
         stage.push(batch(events)).unwrap();
         let receipt = self.store.events.commit(stage, details).await?;
@@ -61,9 +70,14 @@ impl Fixture {
 
     /// The number of events that a report sees.
     pub(crate) async fn counted(&self) -> i64 {
+        self.counted_in_year("1970").await
+    }
+
+    pub(crate) async fn counted_in_year(&self, year: &str) -> i64 {
+        let day = |day: &str| format!("{year}-{day}").parse().unwrap();
         let aggregate = Aggregate {
             organization: self.organization.clone(),
-            days: DayRange { from: "1970-01-01".parse().unwrap(), to: "1970-12-31".parse().unwrap() },
+            days: DayRange { from: day("01-01"), to: day("12-31") },
             bucket: None,
             filters: Vec::new(),
             group: vec![Dimension::Service],
@@ -94,28 +108,37 @@ async fn open(scratch: &Scratch, max_backlog_bytes: u64) -> Store {
     Store::open(&options, Clock::fixed("2024-03-01T12:00:00Z".parse().unwrap())).await.unwrap()
 }
 
-fn batch(events: &[(i64, Option<&str>)]) -> arrow::array::RecordBatch {
+fn batch(events: &[RequestEvent<'_>]) -> arrow::array::RecordBatch {
     let mut columns = RequestColumns::new();
-    for (day, id) in events {
-        columns.push(&RequestEvent {
-            ts_ms: day * DAY_MS + 1,
-            url: "/",
-            service: Service::Cdn,
-            status: 200,
-            method: "GET",
-            bytes: 1,
-            api_key: None,
-            cache: None,
-            user_agent: "-",
-            sdk: None,
-            duration_ms: None,
-            project_uid: None,
-            environment_uid: None,
-            domain: None,
-            id: *id,
-        });
+    for event in events {
+        columns.push(event);
     }
     columns.finish().unwrap()
+}
+
+fn requests<'a>(events: &[(i64, Option<&'a str>)]) -> Vec<RequestEvent<'a>> {
+    events.iter().map(|(day, id)| RequestEvent { id: *id, ..request_on(*day) }).collect()
+}
+
+/// A request like any other.
+pub(crate) fn request_on(day: i64) -> RequestEvent<'static> {
+    RequestEvent {
+        ts_ms: day * DAY_MS + 1,
+        url: "/",
+        service: Service::Cdn,
+        status: 200,
+        method: "GET",
+        bytes: 1,
+        api_key: None,
+        cache: None,
+        user_agent: "-",
+        sdk: None,
+        duration_ms: None,
+        project_uid: None,
+        environment_uid: None,
+        domain: None,
+        id: None,
+    }
 }
 
 fn key(key: &str, body: &str) -> Commit {
@@ -217,8 +240,8 @@ async fn a_batch_that_is_given_up_leaves_no_file() {
     let mut stage = fixture.store.events.stage(&fixture.organization);
     let many: Vec<_> = (0..250_000).map(|_| (1, None)).collect();
     // The second chunk is on its way when the first is there.
-    stage.push(batch(&many)).unwrap();
-    stage.push(batch(&many)).unwrap();
+    stage.push(batch(&requests(&many))).unwrap();
+    stage.push(batch(&requests(&many))).unwrap();
     let staging = fixture.store.folder.staged_path().parent().unwrap().to_owned();
     let files =
         || std::fs::read_dir(&staging).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();

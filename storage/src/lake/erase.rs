@@ -63,6 +63,9 @@ impl Selection {
 pub struct ErasedEvents {
     /// Events.
     pub events: u64,
+    /// Events that were looked at.
+    #[serde(skip)]
+    pub seen_events: u64,
     /// Segments that were written again without some of their events.
     pub rewritten_segments: u64,
     /// Segments that had no other events.
@@ -97,6 +100,7 @@ impl Lake {
         let mut all_were_there = true;
         for segment in self.catalog.segments_of(day).await? {
             let meant = self.count_meant(&segment, selection).await?;
+            erased.seen_events += segment.event_count;
             if meant == 0 {
                 continue;
             }

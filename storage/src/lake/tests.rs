@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::catalog::OwnRetention;
 use crate::events::Commit;
 use crate::events::tests::Fixture;
 use crate::lake::Extent;
@@ -45,6 +46,31 @@ async fn of_two_compactions_of_one_day_one_counts_and_the_files_of_before_go_lat
     assert_eq!(fixture.store.sweep().await.unwrap(), 3);
     assert_eq!(files(), merged + unnamed);
     assert_eq!(fixture.counted().await, 3);
+}
+
+#[tokio::test]
+async fn what_is_older_than_an_organization_keeps_it_is_deleted() {
+    let fixture = Fixture::new().await;
+    // Of the fourth to the first day before; the clock's day is the 19783rd.
+    fixture.commit(&[(19_779, None), (19_780, None), (19_781, None)], Commit::default()).await.unwrap();
+    fixture.flush().await;
+    fixture.store.lake.compact(None, Extent::Everything, |_| false).await.unwrap();
+    fixture.commit(&[(19_779, None)], Commit::default()).await.unwrap();
+    fixture.commit(&[(19_779, None), (19_782, None)], Commit::default()).await.unwrap();
+    let days = |events_days| OwnRetention { events_days, ..OwnRetention::default() };
+    for (events_days, left) in [(None, 6), (Some(0), 6), (Some(4), 6), (Some(3), 4)] {
+        fixture.store.catalog.set_retention(&fixture.organization, days(events_days)).await.unwrap();
+        fixture.store.sweep().await.unwrap();
+        // A log row goes when all of its days are over.
+        assert_eq!(fixture.counted_in_year("2024").await, left, "{events_days:?}");
+    }
+    fixture.flush().await;
+    fixture.store.sweep().await.unwrap();
+    assert_eq!(fixture.counted_in_year("2024").await, 3);
+    fixture.store.clock.set(fixture.store.clock.now() + chrono::TimeDelta::minutes(16));
+    fixture.store.sweep().await.unwrap();
+    let named = fixture.store.folder.files_of(&fixture.organization).unwrap();
+    assert!(!named.iter().any(|name| name.contains("day=2024-02-26")), "{named:?}");
 }
 
 #[tokio::test]
