@@ -21,6 +21,7 @@
 
 mod backup;
 mod contract;
+mod crash_points;
 mod crashes;
 mod crate_arrows;
 mod erasure;

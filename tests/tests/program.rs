@@ -1,16 +1,21 @@
 //! The real `tally` binary: its commands, and a server that is a process of its own and can be killed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 use std::{env, thread};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::http::{Client, wait_for};
 use crate::tenant::Tenant;
+
+/// SIGKILL.
+const KILLED: i32 = 9;
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -79,6 +84,32 @@ pub(crate) fn run_for(data_dir: &Path, arguments: &[&str], life: Duration) {
     thread::sleep(life);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// What kills a process at a certain step; compiled for this run of the tests.
+fn killer() -> &'static Path {
+    static BUILT: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("kill_at_step.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/crash/kill_at_step.c");
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+        assert!(built.unwrap().success());
+        (folder, library)
+    });
+    &BUILT.1
+}
+
+/// Runs a command and kills it, as kill -9 does, right before the `nth` thing that it does to the disk. False where it
+/// had succeeded by then.
+pub(crate) fn run_until(data_dir: &Path, arguments: &[&str], nth: usize) -> bool {
+    let mut doomed = command(data_dir);
+    doomed.env("LD_PRELOAD", killer()).env("KILL_AT_STEP", nth.to_string());
+    let ran = doomed.args(arguments).stdin(Stdio::null()).output().unwrap();
+    if ran.status.signal() == Some(KILLED) {
+        return true;
+    }
+    assert!(ran.status.success(), "{ran:?}");
+    false
 }
 
 /// Makes an organization as an operator does.
