@@ -25,7 +25,7 @@ const FILES: u64 = 3;
 
 fn log_file(folder: &Path, number: u64) -> PathBuf {
     let event = |at: u64| Event {
-        user_agent: (at % 3 == 0).then(|| DEVICE.to_owned()),
+        user_agent: at.is_multiple_of(3).then(|| DEVICE.to_owned()),
         // Every second one.
         id: at.is_multiple_of(2).then(|| format!("{number}/{at}")),
         ..Event::at(&format!("2024-03-0{}T10:00:00Z", 1 + at / 3 % 2))
@@ -194,11 +194,11 @@ fn a_killed_erasure_has_erased_nothing_else() {
 fn a_killed_backup_is_whole_or_not_there() {
     let place = Place::new();
     let [backup, restored] = ["backup", "restored"].map(|name| place.folder.path().join(name));
-    let back_up = ["backup", backup.to_str().unwrap()];
+    let command = ["backup", backup.to_str().unwrap()];
     let (mut kills, mut whole) = (0, 0);
     for nth in 1.. {
         let data_dir = place.copy();
-        if !run_until(&data_dir, &back_up, nth) {
+        if !run_until(&data_dir, &command, nth) {
             break;
         }
         kills += 1;
@@ -206,7 +206,7 @@ fn a_killed_backup_is_whole_or_not_there() {
         if backup.exists() {
             whole += 1;
         } else {
-            run_in(&data_dir, &back_up, b"").succeeded();
+            run_in(&data_dir, &command, b"").succeeded();
         }
         run_in(&restored, &["restore", backup.to_str().unwrap()], b"").succeeded();
         assert_eq!(place.counted(&restored), BEFORE, "after a kill at step {nth}");
