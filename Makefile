@@ -25,6 +25,8 @@ test: newman lint compose ## Everything that must hold before a change is merged
 	@$(servers) $(MAKE) --no-print-directory embedded scaled-out
 	@$(step) "Postman collection against the demo"
 	@tests/postman/run.sh "$(build)/debug/tally" "$(newman)"
+	@$(step) "speed beside DuckDB"
+	@TALLY_BENCH_PROFILE=debug bench/run.sh --small
 
 .PHONY: lint
 lint: compiler ## Formatting, clippy and rustdoc, without a warning
@@ -34,6 +36,14 @@ lint: compiler ## Formatting, clippy and rustdoc, without a warning
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@$(step) "rustdoc"
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+.PHONY: bench
+bench: compiler ## Measure Tally beside DuckDB, ClickHouse and GoAccess, and write docs/benchmarks.md; half an hour
+	@$(servers) bench/run.sh
+
+.PHONY: soak
+soak: compiler ## Five minutes of ingest and reports at once: flat memory, few files, a right report
+	@bench/run.sh --soak 300
 
 # The tests in one of the two shapes. Those of several processes are the same in both.
 .PHONY: embedded scaled-out

@@ -172,7 +172,7 @@ mod tests {
             parameters: "{}".to_owned(),
         };
         fixture.store.catalog.insert_job(&job).await.unwrap();
-        fixture.store.catalog.claim_job(&job.id, worker, 60_000).await.unwrap().unwrap();
+        fixture.store.catalog.claim_job(worker, 60_000).await.unwrap().unwrap();
         job.id
     }
 

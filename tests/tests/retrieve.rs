@@ -42,7 +42,7 @@ fn a_job_is_queued_then_active_with_its_progress() {
     assert_eq!(queued.header("etag"), None);
     let catalog = &server.store().catalog;
     server.set_clock("2024-06-15T18:00:00Z");
-    assert!(server.wait(catalog.claim_job(&id, "worker", LEASE_MS)).unwrap().is_some());
+    assert!(server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().is_some());
     assert!(server.wait(catalog.renew_job(&id, "worker", LEASE_MS, 0.25)).unwrap());
     let active = tenant.retrieve(&server.client, id.as_str(), "&page=7").ok();
     assert_eq!(active.json(), json!({"message": "Job active", "jobId": id, "status": "active", "progress": 0.25}));
@@ -56,7 +56,7 @@ fn retry_after_is_what_the_report_usually_takes_less_what_it_has_taken() {
     // One finished job of that report, which took 40 seconds.
     let earlier = silent_job(&server, &tenant, "devices");
     server.set_clock("2024-06-15T18:00:00Z");
-    server.wait(catalog.claim_job(&earlier, "worker", LEASE_MS)).unwrap().unwrap();
+    server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().unwrap();
     server.set_clock("2024-06-15T18:00:40Z");
     let finished = tenant.report(&server.client, "usage", &RANGE).job_id.parse().unwrap();
     let result = server.wait(catalog.job(&tenant.uid, &finished)).unwrap().unwrap().result.unwrap();
@@ -66,7 +66,7 @@ fn retry_after_is_what_the_report_usually_takes_less_what_it_has_taken() {
     let retry_after = || tenant.retrieve(&server.client, id.as_str(), "").ok().count("retry-after");
     assert_eq!(retry_after(), 40);
     server.set_clock("2024-06-15T18:00:00Z");
-    server.wait(catalog.claim_job(&id, "worker", LEASE_MS)).unwrap().unwrap();
+    server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().unwrap();
     server.set_clock("2024-06-15T18:00:30Z");
     assert_eq!(retry_after(), 10);
     server.set_clock("2024-06-15T18:05:00Z");

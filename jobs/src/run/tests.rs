@@ -216,7 +216,7 @@ async fn shutdown_gives_a_job_back_as_if_it_had_not_been_begun() {
 async fn the_upkeep_gives_the_job_of_a_vanished_worker_to_another_and_finds_ids_that_the_queue_lost() {
     let fixture = Fixture::new().await;
     let lost = fixture.submit("subscription").await;
-    let claimed = fixture.store.catalog.claim_job(&lost, "a worker that vanishes", -1).await.unwrap();
+    let claimed = fixture.store.catalog.claim_job("a worker that vanishes", -1).await.unwrap();
     assert_eq!(claimed.unwrap().state, JobState::Running);
     // Another queue: the ids pushed so far are gone.
     let fixture = Fixture { queue: queue(&fixture.scratch, "-other"), ..fixture };
@@ -242,9 +242,9 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     let fixture = Fixture::new().await;
     let job = fixture.submit("subscription").await;
     let catalog = &fixture.store.catalog;
-    catalog.claim_job(&job, "slow", -1).await.unwrap().unwrap();
+    catalog.claim_job("slow", -1).await.unwrap().unwrap();
     catalog.release_lost_jobs(3, "vanished").await.unwrap();
-    catalog.claim_job(&job, "fast", 60_000).await.unwrap().unwrap();
+    catalog.claim_job("fast", 60_000).await.unwrap().unwrap();
     assert!(!catalog.renew_job(&job, "slow", 60_000, 0.5).await.unwrap());
     assert!(!catalog.fail_job(&job, "slow", "too late").await.unwrap());
     assert!(!catalog.requeue_job(&job, "slow", 0).await.unwrap());

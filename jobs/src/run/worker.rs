@@ -102,7 +102,7 @@ impl Worker {
     async fn serve(self) {
         while !self.0.stopping.is_cancelled() {
             let runner = self.clone();
-            let handle = move |id| runner.clone().run_tracked(id);
+            let handle = move |_| runner.clone().run_tracked();
             let read = self.0.queue.read(&self.0.name, self.0.options.concurrency, handle);
             let ended = tokio::select! {
                 ended = read => ended,
@@ -121,21 +121,21 @@ impl Worker {
     }
 
     /// The job outlives the queue's reader, which is dropped as soon as the worker stops claiming.
-    async fn run_tracked(self, id: JobId) {
+    async fn run_tracked(self) {
         let runner = self.clone();
-        let span = tracing::info_span!("job", job = %id);
-        let running = self.0.tasks.spawn(async move { runner.run(id).await }.instrument(span));
+        let running = self.0.tasks.spawn(async move { runner.run().await });
         if let Err(error) = running.await {
             tracing::error!(error = &error as &dyn std::error::Error, "a job's task ended early");
         }
     }
 
-    async fn run(&self, id: JobId) {
+    /// An id in the queue says that there is something to do; whose turn it is the catalog says.
+    async fn run(&self) {
         let Ok(_slot) = self.0.slots.acquire().await else { return };
         if self.0.stopping.is_cancelled() {
             return;
         }
-        let claimed = self.0.store.catalog.claim_job(&id, &self.0.name, self.lease_ms()).await;
+        let claimed = self.0.store.catalog.claim_job(&self.0.name, self.lease_ms()).await;
         let job = match claimed {
             Ok(Some(job)) => job,
             Ok(None) => return,
@@ -144,9 +144,14 @@ impl Worker {
                 return;
             }
         };
+        let span = tracing::info_span!("job", job = %job.id);
+        self.run_claimed(&job).instrument(span).await;
+    }
+
+    async fn run_claimed(&self, job: &Job) {
         let began = Instant::now();
-        let ended = self.compute_under_lease(&job).await;
-        let outcome = self.settle(&job, ended).await;
+        let ended = self.compute_under_lease(job).await;
+        let outcome = self.settle(job, ended).await;
         let took = began.elapsed();
         tracing::info!(report = job.report, ?outcome, took_ms = took.as_millis(), "the job left the worker");
         self.0.observer.job_left(&job.report, outcome, took);

@@ -9,24 +9,36 @@ use crate::ids::JobId;
 use crate::lake::aggregate::day_number;
 
 impl Catalog {
-    /// Takes a queued job whose time has come; `None` where there is nothing to take.
+    /// Takes a queued job whose time has come; `None` where there is nothing to take. It is the oldest one of the
+    /// organization that the fewest jobs are running of, so that nobody waits for all that somebody else has asked for.
     ///
     /// # Errors
     /// When the catalog does not answer.
-    pub async fn claim_job(&self, id: &JobId, worker: &str, lease_ms: i64) -> Result<Option<Job>, StorageError> {
-        let now = self.clock.now_ms();
-        let claimed = sqlx::query_as(
-            "update jobs set state = 'running', worker = $2, lease_until = $4, started_at = $3,
-             attempts = attempts + 1, progress = 0
-             where id = $1 and state = 'queued' and not_before <= $3 returning *",
-        )
-        .bind(id.as_str())
-        .bind(worker)
-        .bind(now)
-        .bind(now + lease_ms)
-        .fetch_optional(&self.writer)
-        .await?;
-        Ok(claimed)
+    pub async fn claim_job(&self, worker: &str, lease_ms: i64) -> Result<Option<Job>, StorageError> {
+        loop {
+            let now = self.clock.now_ms();
+            let claimed = sqlx::query_as(
+                "update jobs set state = 'running', worker = $1, lease_until = $3, started_at = $2,
+                 attempts = attempts + 1, progress = 0
+                 where state = 'queued' and id = (
+                     select id from jobs left join (
+                         select organization as busy, count(*) as running from jobs where state = 'running'
+                         group by organization
+                     ) as busy_ones on busy = organization
+                     where state = 'queued' and not_before <= $2
+                     order by coalesce(running, 0), created_at, id limit 1
+                 ) returning *",
+            )
+            .bind(worker)
+            .bind(now)
+            .bind(now + lease_ms)
+            .fetch_optional(&self.writer)
+            .await?;
+            // Another worker may have taken the same one a moment before.
+            if claimed.is_some() || self.due_jobs(1).await?.is_empty() {
+                return Ok(claimed);
+            }
+        }
     }
 
     /// Says that the worker is alive and how far it is. False where the job is not the worker's any more.
@@ -113,5 +125,41 @@ impl Catalog {
         .bind(id.as_str())
         .bind(worker);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewJob;
+    use super::super::organizations::tests::catalog;
+    use crate::ids::JobId;
+
+    #[tokio::test]
+    async fn nobody_waits_for_all_that_another_organization_has_asked_for() {
+        let (catalog, clock, _folder) = catalog().await;
+        let [greedy, modest] = ["greedy", "modest"].map(|name| catalog.create_organization(name));
+        let (greedy, modest) = (greedy.await.unwrap(), modest.await.unwrap());
+        for (organization, jobs) in [(&greedy, 6), (&modest, 3)] {
+            for _ in 0..jobs {
+                let job = NewJob {
+                    id: JobId::mint(),
+                    organization: organization.clone(),
+                    report: "usage".to_owned(),
+                    parameters: "{}".to_owned(),
+                };
+                catalog.insert_job(&job).await.unwrap();
+                clock.set(clock.now() + chrono::TimeDelta::seconds(1));
+            }
+        }
+        // Two cores: when a job ends the next one begins.
+        let (mut running, mut begun) = (Vec::new(), String::new());
+        while let Some(job) = catalog.claim_job("worker", 60_000).await.unwrap() {
+            begun.push(if job.organization == modest { 'm' } else { 'g' });
+            running.push(job.id);
+            if running.len() == 2 {
+                assert!(catalog.fail_job(&running.remove(0), "worker", "done").await.unwrap());
+            }
+        }
+        assert_eq!(begun, "gmgmgmggg");
     }
 }

@@ -137,7 +137,7 @@ mod tests {
             parameters: "{}".to_owned(),
         };
         catalog.insert_job(&job).await.unwrap();
-        catalog.claim_job(&job.id, "worker", 1000).await.unwrap().unwrap();
+        catalog.claim_job("worker", 1000).await.unwrap().unwrap();
         let result = super::super::JobResult {
             uid: job.id.to_string(),
             path: format!("results/{}", job.id),

@@ -1,0 +1,194 @@
+"""One installation of Tally: a data folder, commands on it, and a server."""
+
+import http.client
+import json
+import os
+import resource
+import shutil
+import subprocess
+import time
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# The last day of all made-up events.
+END = "2026-11-20"
+
+NEVER = 1_000_000
+
+
+class Installation:
+    """A data folder of its own, with organizations that were made there."""
+
+    def __init__(self, binary: Path, folder: Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.binary = binary
+        self.folder = folder
+        self.variables = {
+            "PATH": os.environ["PATH"],
+            "TALLY_DATA_DIR": str(folder / "data"),
+            "TALLY_SERVER__BIND": "127.0.0.1:0",
+            "TALLY_RATE_LIMIT__REQUESTS_PER_SECOND": str(NEVER),
+            "TALLY_RATE_LIMIT__ANONYMOUS_REQUESTS_PER_SECOND": str(NEVER),
+        }
+        self.server = None
+        self.address = None
+
+    def command(self, *arguments, stdin=None) -> "Ran":
+        """Runs a command to its end."""
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [self.binary, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.variables,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        if status != 0:
+            raise RuntimeError(f"{arguments}: wait status {status}")
+        return Ran(said, time.perf_counter() - began, used)
+
+    def organization(self, name: str) -> "Organization":
+        """Makes an organization with a member and an ingest key."""
+        uid = self.command("org", "create", "--name", name, "--json").json()["uid"]
+        email = f"{uid}@example.com"
+        password = subprocess.run(["echo", "correct horse battery"], capture_output=True, check=True).stdout
+        subprocess.run(
+            [self.binary, "user", "create", "--org", uid, "--email", email, "--role", "owner", "--password-stdin"],
+            cwd=self.folder, env=self.variables, input=password, capture_output=True, check=True,
+        )
+        token = self.command("token", "create", "--org", uid, "--email", email, "--json").json()["authtoken"]
+        key = self.command("key", "create", "--org", uid, "--json").json()["key"]
+        return Organization(uid, token, key)
+
+    def start(self) -> float:
+        """Starts the server; says after how many seconds it was ready."""
+        began = time.perf_counter()
+        log = open(self.folder / "server.log", "w", encoding="utf-8")
+        self.server = subprocess.Popen(
+            [self.binary, "serve"], cwd=self.folder, env=self.variables, stdout=subprocess.DEVNULL, stderr=log
+        )
+        while True:
+            said = (self.folder / "server.log").read_text(encoding="utf-8")
+            listening = [line for line in said.splitlines() if "address=" in line]
+            if listening:
+                self.address = listening[0].split("address=")[1].split()[0]
+                if self.answer("GET", "/readyz").status == 200:
+                    return time.perf_counter() - began
+            if self.server.poll() is not None:
+                raise RuntimeError(said)
+            time.sleep(0.002)
+
+    def stop(self) -> int:
+        """Stops the server; says how many bytes of memory it had at most."""
+        status = Path(f"/proc/{self.server.pid}/status").read_text(encoding="ascii")
+        most = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        self.server.terminate()
+        self.server.wait()
+        return int(most.split()[1]) * 1024
+
+    def answer(self, method: str, path: str, headers=None, body=None) -> "Answer":
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection(self.address)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def stored(self) -> int:
+        """Bytes of events and summaries."""
+        files = (self.folder / "data" / "events").rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def report(self, organization: "Organization", name: str, parameters: dict) -> tuple[float, str, int]:
+        """Submits a report and polls without a pause; seconds until its first page, its job, and its rows."""
+        connection = http.client.HTTPConnection(self.address)
+        headers = {"authtoken": organization.token}
+        query = urllib.parse.urlencode({"orgUid": organization.uid, **parameters})
+
+        def get(path):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{path}: {response.status} {body[:300]}")
+            return response, body
+
+        began = time.perf_counter()
+        job_id = json.loads(get(f"/analytics/v2/{name}?{query}")[1])["jobId"]
+        while True:
+            response, _ = get(page_path(organization, job_id))
+            if response.getheader("x-page-count"):
+                took = time.perf_counter() - began
+                connection.close()
+                return took, job_id, int(response.getheader("x-row-count"))
+
+    def send(self, organization: "Organization", file: Path, chunk_bytes: int, connections: int) -> float:
+        """Sends a file of lines over HTTP, uncompressed; seconds until the last receipt."""
+        headers = {"authorization": f"Bearer {organization.key}", "content-type": "application/x-ndjson"}
+
+        def chunks():
+            with open(file, "rb") as lines:
+                while chunk := lines.read(chunk_bytes):
+                    yield chunk + lines.readline()
+
+        def post(chunk):
+            answer = self.answer("POST", "/ingest/v1/requests", headers, chunk)
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status} {answer.body[:300]}")
+            return json.loads(answer.body)["accepted"]
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(connections) as pool:
+            sum(pool.map(post, chunks()))
+        return time.perf_counter() - began
+
+
+class Ran:
+    """What a command said, and what it took."""
+
+    def __init__(self, said: str, seconds: float, used: resource.struct_rusage):
+        self.said = said
+        self.seconds = seconds
+        self.memory_bytes = used.ru_maxrss * 1024
+
+    def json(self):
+        """What it said, parsed."""
+        return json.loads(self.said)
+
+
+class Organization:
+    """Whose events; who may ask, and who may send."""
+
+    def __init__(self, uid: str, token: str, key: str):
+        self.uid = uid
+        self.token = token
+        self.key = key
+
+
+class Answer:
+    """An HTTP answer."""
+
+    def __init__(self, status: int, headers: dict, body: bytes):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+def asked(report: str) -> dict[str, str]:
+    """The parameters of a report over all days of the made-up events."""
+    span = {"from": "2026-08-23", "to": END, "services": '["cdn","cma"]'}
+    own = {"url": {"includeTotalCount": "true"}, "sdk": {"includeCount": "true", "duration": "day"}}
+    return span | own.get(report, {"duration": "day"})
+
+
+def page_path(organization: Organization, job_id: str, page: int = 0) -> str:
+    """Where a page of a job's result is."""
+    return f"/analytics/v2/job/{job_id}/data?orgUid={organization.uid}&page={page}"
