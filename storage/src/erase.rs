@@ -13,7 +13,7 @@ use crate::blocking;
 use crate::catalog::{last_commit, lock_organization, names_of_organization, withdraw_results};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
-use crate::lake::{ErasedEvents, Selection};
+use crate::lake::{ErasedEvents, Reason, Selection};
 use crate::store::Store;
 
 /// What was erased: the receipt.
@@ -57,6 +57,7 @@ impl Store {
         let organization = &selection.organization;
         self.empty_log(organization).await?;
         let erased = self.lake.erase(&selection, progress).await?;
+        self.lake.gather(organization, Reason::Gone, |_| false).await?;
         let traces = self.delete_traces(organization).await?;
         self.catalog.scrub().await?;
         tracing::info!(%organization, events = erased.events, "events were erased");
@@ -122,7 +123,7 @@ mod tests {
     use crate::events::segment;
     use crate::events::tests::{Fixture, request_on};
     use crate::ids::JobId;
-    use crate::lake::Extent;
+    use crate::lake::{self, Extent};
     use crate::results::PageWriter;
 
     const SECRET: &str = "device-of-somebody-who-wants-to-be-forgotten";
@@ -132,6 +133,10 @@ mod tests {
         let mut bytes = fs::read(path).unwrap();
         let batches: Vec<RecordBatch> = match path.extension().and_then(|extension| extension.to_str()) {
             Some("parquet") => segment::read(path).unwrap(),
+            Some("summaries") => {
+                bytes.extend(lake::words_of(path).bytes());
+                Vec::new()
+            }
             Some("arrow") => {
                 FileReader::try_new(File::open(path).unwrap(), None).unwrap().collect::<Result<_, _>>().unwrap()
             }

@@ -82,6 +82,12 @@ pub enum StorageError {
     /// Only a `SQLite` catalog is one file that can be copied.
     #[error("the catalog is PostgreSQL: copy it with PostgreSQL's own tools, and the data folder after it")]
     NotSqlite,
+    /// Bytes that are not what was written.
+    #[error("{0} is damaged")]
+    Damaged(&'static str),
+    /// More than fits into memory at once.
+    #[error("{0} take more memory than there may be used")]
+    TooLarge(&'static str),
     /// A thread or task of ours ended before its answer.
     #[error("a background task ended early: {0}")]
     Background(String),
@@ -112,6 +118,8 @@ impl StorageError {
             | Self::IdempotencyMismatch
             | Self::BackupTarget(_)
             | Self::NotSqlite
+            | Self::Damaged(_)
+            | Self::TooLarge(_)
             | Self::SourceMoved => false,
         }
     }

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::Events;
 use crate::folder::DataFolder;
-use crate::lake::{Lake, LakeLimits};
+use crate::lake::{Lake, LakeLimits, Reason};
 
 /// A file without a name in the catalog is rubbish once it is older than any commit takes.
 const RUBBISH_AFTER: Duration = Duration::from_hours(1);
@@ -69,7 +69,9 @@ impl Store {
     pub async fn sweep(&self) -> Result<usize, StorageError> {
         self.catalog.forget_old_receipts().await?;
         let expired = self.catalog.expire_jobs(self.retention).await?;
-        self.catalog.delete_old_events(self.retention).await?;
+        for organization in self.catalog.delete_old_events(self.retention).await? {
+            self.lake.gather(&organization, Reason::Gone, |_| false).await?;
+        }
         let retired = self.delete_retired().await?;
         let folder = self.folder.clone();
         // The files are listed before the names: one that is named in between is not in the list.

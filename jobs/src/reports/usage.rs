@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch};
-use arrow::datatypes::{Date32Type, Int64Type};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use async_trait::async_trait;
 use tally_storage::error::StorageError;
 use tally_storage::events::requests::Service;
@@ -84,7 +85,8 @@ fn add_up(buckets: &mut BTreeMap<i32, Totals>, answer: &RecordBatch) -> Result<(
         column.ok_or_else(|| StorageError::Corrupt(format!("an answer without a column `{name}`")))
     };
     let dates = column("date")?.as_primitive::<Date32Type>();
-    let services = column("service")?.as_string_view();
+    let services = cast(column("service")?, &DataType::Utf8)?;
+    let services = services.as_string::<i32>();
     let counts = column("count")?.as_primitive::<Int64Type>();
     let bytes = column("bytes")?.as_primitive::<Int64Type>();
     for row in 0..answer.num_rows() {

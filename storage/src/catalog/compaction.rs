@@ -3,9 +3,8 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row};
 
-use super::event_log::as_i64;
 use super::segments::SEGMENT;
-use super::{Catalog, PublishedSegment, Segment, SummaryFile, insert_segment, row};
+use super::{Catalog, PublishedSegment, Segment, SegmentSummaries, insert_segment, row, set_summaries};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -70,7 +69,7 @@ impl FromRow<'_, AnyRow> for LakeStatus {
     }
 }
 
-/// Takes segments out, and retires their files. False where one of them is no longer there: the transaction has to be
+/// Takes segments out, and retires their files; those of their summaries are retired when no segment names them. False where one of them is no longer there: the transaction has to be
 /// given up then.
 pub(crate) async fn take_out_segments(
     db: &mut AnyConnection,
@@ -82,10 +81,7 @@ pub(crate) async fn take_out_segments(
         if deleted.execute(&mut *db).await?.rows_affected() != 1 {
             return Ok(false);
         }
-        let summary_path = segment.summaries.as_ref().map(|file| &file.path).filter(|path| !path.is_empty());
-        for path in [Some(&segment.path), summary_path].into_iter().flatten() {
-            retire(db, path, now).await?;
-        }
+        retire(db, &segment.path, now).await?;
     }
     Ok(true)
 }
@@ -95,7 +91,7 @@ pub(crate) async fn put_in_place(
     db: &mut AnyConnection,
     day: &SegmentDay,
     replaced: &[Segment],
-    (segment, summaries): (&PublishedSegment, &SummaryFile),
+    (segment, summaries): (&PublishedSegment, &SegmentSummaries),
 ) -> Result<(), StorageError> {
     // A batch under way, which looked for its ids before, looks again at what was committed since: the events are as new
     // to it as the latest of those that were replaced.
@@ -104,25 +100,6 @@ pub(crate) async fn put_in_place(
     let id = insert_segment(db, &day.organization, &day.kind, segment, (commit_number, created_at)).await?;
     set_summaries(db, &id, summaries).await?;
     Ok(())
-}
-
-/// Says which summaries a segment has. False where it is not there any more, or somebody has said so before.
-pub(crate) async fn set_summaries(
-    db: &mut AnyConnection,
-    segment_id: &str,
-    file: &SummaryFile,
-) -> Result<bool, StorageError> {
-    let set = sqlx::query(
-        "update segments set summary_path = $2, summary_bytes = $3, summaries = $4
-         where id = $1 and summaries is null",
-    )
-    .bind(segment_id)
-    .bind((!file.path.is_empty()).then_some(&file.path))
-    .bind(as_i64(file.size_bytes))
-    .bind(file.summaries.to_string())
-    .execute(db)
-    .await?;
-    Ok(set.rows_affected() == 1)
 }
 
 pub(super) async fn retire(db: &mut AnyConnection, path: &str, now: i64) -> Result<(), StorageError> {
@@ -155,10 +132,12 @@ impl Catalog {
                 cast(sum(waiting) as bigint) as waiting_segments, cast(sum(log_rows) as bigint) as log_rows,
                 cast(sum(log_events) as bigint) as log_events, cast(sum(log_bytes) as bigint) as log_bytes
             from (
-                select organization, day, 1 as segments, event_count as events, size_bytes, summary_bytes,
+                select organization, day, 1 as segments, event_count as events, size_bytes, 0 as summary_bytes,
                     case when summaries is null then 1 else 0 end as waiting,
                     0 as log_rows, 0 as log_events, 0 as log_bytes
                 from segments
+                union all
+                select organization, null, 0, 0, 0, size_bytes, 0, 0, 0, 0 from summary_files
                 union all
                 select organization, null, 0, 0, 0, 0, 0, 1, event_count, size_bytes from event_log
             ) as parts

@@ -70,7 +70,7 @@ pub(crate) async fn names_of_organization(
     organization: &OrganizationUid,
 ) -> Result<HashSet<String>, StorageError> {
     let sql = "select path from segments where organization = $1
-               union all select summary_path from segments where organization = $1 and summary_path is not null
+               union all select path from summary_files where organization = $1
                union all select result_path from jobs where organization = $1 and result_path is not null";
     Ok(sqlx::query_scalar(sql).bind(organization.as_str()).fetch_all(db).await?.into_iter().collect())
 }

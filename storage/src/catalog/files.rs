@@ -32,7 +32,7 @@ impl Catalog {
     /// Every file that it takes to answer what this catalog can be asked.
     pub(crate) async fn files(&self) -> Result<Vec<NamedFile>, StorageError> {
         let sql = "select path, size_bytes, cast(0 as bigint) as is_result from segments
-            union all select summary_path, summary_bytes, 0 from segments where summary_path is not null
+            union all select path, size_bytes, 0 from summary_files
             union all select result_path, result_bytes, 1 from jobs where result_path is not null
             order by path";
         Ok(sqlx::query_as(sql).fetch_all(&self.reader).await?)

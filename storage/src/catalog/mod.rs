@@ -36,6 +36,7 @@ mod row;
 mod segments;
 mod sources;
 mod stacks;
+mod summary_files;
 mod task_leases;
 mod users;
 
@@ -46,7 +47,7 @@ use sqlx::{Any, AnyPool, SqlSafeStr as _, Transaction};
 
 pub use self::authtokens::{Access, Authtoken, AuthtokenId, MAX_AUTHTOKENS};
 pub use self::compaction::LakeStatus;
-pub(crate) use self::compaction::{SegmentDay, put_in_place, set_summaries, take_out_segments};
+pub(crate) use self::compaction::{SegmentDay, put_in_place, take_out_segments};
 pub use self::database::{CatalogAddress, PostgresAddress};
 pub(crate) use self::erasure::{names_of_organization, withdraw_results};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
@@ -60,21 +61,25 @@ pub use self::receipts::Idempotency;
 pub(crate) use self::receipts::{earlier_receipt, insert_receipt};
 pub use self::retention::{OwnRetention, Retention};
 pub(crate) use self::segments::{
-    EventSnapshot, IdSource, PublishedSegment, Segment, SummaryFile, id_sources, insert_segment, last_commit,
-    number_commit,
+    EventSnapshot, IdSource, PublishedSegment, Segment, id_sources, insert_segment, last_commit, number_commit,
 };
 pub(crate) use self::sources::advance_source;
 pub use self::stacks::Stack;
+pub(crate) use self::summary_files::{
+    SegmentSummaries, SummarizedSegment, SummaryFile, SummaryFileUse, insert_summary_file, move_summaries,
+    retire_unused_summaries, set_summaries,
+};
 pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRole, User};
 use crate::clock::Clock;
 use crate::error::StorageError;
 
 /// The tables, step by step: number, name, text. A step that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "start", include_str!("migrations/0001_start.sql")),
     (2, "task leases", include_str!("migrations/0002_task_leases.sql")),
     (3, "summaries", include_str!("migrations/0003_summaries.sql")),
     (4, "retention", include_str!("migrations/0004_retention.sql")),
+    (5, "summary files", include_str!("migrations/0005_summary_files.sql")),
 ];
 
 /// A handle on the catalog; clones share its connections.

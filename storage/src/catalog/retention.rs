@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::compaction::retire;
 use super::organizations::lock_organization;
-use super::{Catalog, row};
+use super::{Catalog, retire_unused_summaries, row};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -53,8 +53,8 @@ impl Catalog {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Deletes events whose time is over; says how many. Their files are retired.
-    pub(crate) async fn delete_old_events(&self, retention: Retention) -> Result<u64, StorageError> {
+    /// Deletes events whose time is over; says whose. Their files are retired.
+    pub(crate) async fn delete_old_events(&self, retention: Retention) -> Result<Vec<OrganizationUid>, StorageError> {
         let now = self.clock.now_ms();
         let sql = format!(
             "select uid, cut from (
@@ -64,12 +64,13 @@ impl Catalog {
                 or exists (select 1 from event_log where organization = uid and last_day < cut)"
         );
         let old = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.div_euclid(DAY_MS));
-        let mut deleted = 0;
+        let mut organizations = Vec::new();
         for due in old.bind(i64::from(retention.events_days)).fetch_all(&self.reader).await? {
-            let cut: i64 = due.try_get("cut")?;
-            deleted += self.delete_events_before(&row::parsed(&due, "uid")?, cut, now).await?;
+            let organization = row::parsed(&due, "uid")?;
+            self.delete_events_before(&organization, due.try_get("cut")?, now).await?;
+            organizations.push(organization);
         }
-        Ok(deleted)
+        Ok(organizations)
     }
 
     /// Log rows with events of that day or a later one stay until they are segments.
@@ -78,27 +79,26 @@ impl Catalog {
         organization: &OrganizationUid,
         day: i64,
         now: i64,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<(), StorageError> {
         let mut transaction = self.begin_write().await?;
         lock_organization(&mut transaction, organization).await?;
-        let segments =
-            "delete from segments where organization = $1 and day < $2 returning event_count, path, summary_path";
+        let segments = "delete from segments where organization = $1 and day < $2 returning event_count, path";
         let log_rows = "delete from event_log where organization = $1 and last_day < $2
-                        returning event_count, cast(null as text) as path, cast(null as text) as summary_path";
+                        returning event_count, cast(null as text) as path";
         let mut deleted = 0;
         for sql in [segments, log_rows] {
             let gone = sqlx::query(sql).bind(organization.as_str()).bind(day).fetch_all(&mut *transaction).await?;
             for row in gone {
                 deleted += row::count(&row, "event_count")?;
-                let paths: [Option<String>; 2] = [row.try_get("path")?, row.try_get("summary_path")?];
-                for path in paths.into_iter().flatten() {
+                if let Some(path) = row.try_get::<Option<String>, _>("path")? {
                     retire(&mut transaction, &path, now).await?;
                 }
             }
         }
+        retire_unused_summaries(&mut transaction, organization, now).await?;
         transaction.commit().await?;
         tracing::info!(%organization, deleted, "events whose time is over");
-        Ok(deleted)
+        Ok(())
     }
 
     /// Marks finished jobs whose result has been kept long enough, and gives the files that no row names any more.

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row};
 
 use super::event_log::{as_i64, log_payloads};
-use super::{Catalog, row};
+use super::{Catalog, SegmentSummaries, row};
 use crate::error::StorageError;
 use crate::events::duplicates::DayIds;
 use crate::events::segment::StagedSegment;
@@ -37,27 +37,19 @@ pub(crate) struct Segment {
     /// Below the data folder.
     pub(crate) path: String,
     /// `None` where nobody has looked yet what is worth being added up.
-    pub(crate) summaries: Option<SummaryFile>,
-}
-
-/// The summaries of a segment, and their file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SummaryFile {
-    /// Below the data folder; empty where there are no summaries.
-    pub(crate) path: String,
-    pub(crate) size_bytes: u64,
-    pub(crate) summaries: Summaries,
+    pub(crate) summaries: Option<SegmentSummaries>,
 }
 
 /// The columns of a [`Segment`].
-pub(super) const SEGMENT: &str = "id, day, event_count, id_count, commit_number, created_at, size_bytes, path, summary_path, summary_bytes, summaries";
+pub(super) const SEGMENT: &str = "id, day, event_count, id_count, commit_number, created_at, size_bytes, path, summary_path, summary_place, summaries";
 
 impl FromRow<'_, AnyRow> for Segment {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         let summaries: Option<Summaries> = row::optional_parsed(row, "summaries")?;
         let path: Option<String> = row.try_get("summary_path")?;
         let path = path.unwrap_or_default();
-        let size_bytes = row::count(row, "summary_bytes")?;
+        let place = row.try_get::<Option<i64>, _>("summary_place")?.unwrap_or_default();
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
         Ok(Self {
             id: row.try_get("id")?,
             day: row.try_get("day")?,
@@ -67,7 +59,7 @@ impl FromRow<'_, AnyRow> for Segment {
             created_at: row.try_get("created_at")?,
             size_bytes: row::count(row, "size_bytes")?,
             path: row.try_get("path")?,
-            summaries: summaries.map(|summaries| SummaryFile { path, size_bytes, summaries }),
+            summaries: summaries.map(|summaries| SegmentSummaries { path, place, summaries }),
         })
     }
 }
@@ -196,7 +188,7 @@ impl Catalog {
 
     /// The names of all files that the catalog says exist.
     pub(crate) async fn named_files(&self) -> Result<HashSet<String>, StorageError> {
-        let sql = "select path from segments union all select summary_path from segments where summary_path is not null
+        let sql = "select path from segments union all select path from summary_files
                    union all select path from retired_files
                    union all select result_path from jobs where result_path is not null";
         Ok(sqlx::query_scalar(sql).fetch_all(&self.reader).await?.into_iter().collect())

@@ -19,6 +19,8 @@ use crate::store::{Store, StoreOptions};
 
 const DAY_MS: i64 = 86_400_000;
 
+const MEMORY_BYTES: usize = 32 << 20;
+
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) organization: OrganizationUid,
@@ -31,15 +33,24 @@ impl Fixture {
     }
 
     async fn with_backlog(max_backlog_bytes: u64) -> Self {
+        Self::with(max_backlog_bytes, MEMORY_BYTES).await
+    }
+
+    /// Whose queries may use so much memory.
+    pub(crate) async fn with_memory(memory_bytes: usize) -> Self {
+        Self::with(1 << 30, memory_bytes).await
+    }
+
+    async fn with(max_backlog_bytes: u64, memory_bytes: usize) -> Self {
         let folder = Arc::new(Scratch::new());
-        let store = open(&folder, max_backlog_bytes).await;
+        let store = open(&folder, max_backlog_bytes, memory_bytes).await;
         let organization = store.catalog.create_organization("Example").await.unwrap();
         Self { store, organization, folder }
     }
 
     async fn reopened(self) -> Self {
         self.store.close().await;
-        let store = open(&self.folder, 1 << 30).await;
+        let store = open(&self.folder, 1 << 30, MEMORY_BYTES).await;
         Self { store, ..self }
     }
 
@@ -95,14 +106,14 @@ impl Fixture {
     }
 }
 
-async fn open(scratch: &Scratch, max_backlog_bytes: u64) -> Store {
+async fn open(scratch: &Scratch, max_backlog_bytes: u64, memory_bytes: usize) -> Store {
     let options = StoreOptions {
         data_dir: scratch.path().to_owned(),
         catalog: scratch
             .catalog_url()
             .map_or_else(|| CatalogAddress::in_folder(scratch.path()), CatalogAddress::postgres),
         max_backlog_bytes,
-        lake: LakeLimits { memory_bytes: 32 << 20, spill_bytes: 32 << 20, threads: 2 },
+        lake: LakeLimits { memory_bytes, spill_bytes: 32 << 20, threads: 2 },
         retention: Retention::default(),
     };
     Store::open(&options, Clock::fixed("2024-03-01T12:00:00Z".parse().unwrap())).await.unwrap()

@@ -101,6 +101,19 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// Every dimension, each at the place that `as usize` says.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Service,
+        Self::ApiKey,
+        Self::Status,
+        Self::Cache,
+        Self::Device,
+        Self::Sdk,
+        Self::Url,
+        Self::Project,
+        Self::Environment,
+    ];
+
     /// The event column that holds it.
     #[must_use]
     pub const fn column(self) -> &'static str {

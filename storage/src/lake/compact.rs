@@ -19,10 +19,14 @@ use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
 use super::Lake;
-use super::summarize::{StagedSummaries, publish_summaries};
+use super::gather::Reason;
+use super::summarize::StagedSummaries;
 use super::table::EventTable;
 use crate::blocking;
-use crate::catalog::{Segment, SegmentDay, lock_organization, put_in_place, set_summaries, take_out_segments};
+use crate::catalog::{
+    Segment, SegmentDay, insert_summary_file, lock_organization, put_in_place, retire_unused_summaries, set_summaries,
+    take_out_segments,
+};
 use crate::error::StorageError;
 use crate::events::requests;
 use crate::events::segment::{self, SegmentWriter, StagedSegment};
@@ -49,6 +53,8 @@ pub struct Compacted {
     pub written_segments: u64,
     /// Segments that were looked at for summaries, written ones among them.
     pub summarized_segments: u64,
+    /// Files of summaries that others took the place of.
+    pub gathered_files: u64,
 }
 
 /// How far a compaction goes.
@@ -80,7 +86,7 @@ fn is_quiet(segments: &[Segment], now: i64) -> bool {
 /// What to do with a day's segments, the smallest first.
 fn next_step(segments: &[Segment], quiet: bool, extent: Extent) -> Option<Step> {
     if extent != Extent::Summaries {
-        let together = segments.len().min(MERGED_AT_ONCE).min(alike(segments));
+        let together = alike(segments.iter().take(MERGED_AT_ONCE).map(|segment| segment.event_count));
         if together >= if quiet { 2 } else { MANY } {
             return Some(Step::Merge(together));
         }
@@ -89,23 +95,23 @@ fn next_step(segments: &[Segment], quiet: bool, extent: Extent) -> Option<Step> 
     if quiet { summarize() } else { None }
 }
 
-/// How many of the smallest are so much alike that they should be one: up to the last that is not much larger than all
-/// before it together.
-fn alike(segments: &[Segment]) -> usize {
+/// How many of the smallest, by their sizes, are so much alike that they should be one: up to the last that is not much
+/// larger than all before it together.
+pub(super) fn alike(sizes: impl Iterator<Item = u64>) -> usize {
     let mut together = 0;
     let mut smaller = 0_u64;
-    for (place, segment) in segments.iter().enumerate() {
-        if place > 0 && segment.event_count <= smaller.saturating_mul(GROWTH) {
+    for (place, size) in sizes.enumerate() {
+        if place > 0 && size <= smaller.saturating_mul(GROWTH) {
             together = place + 1;
         }
-        smaller = smaller.saturating_add(segment.event_count);
+        smaller = smaller.saturating_add(size);
     }
     together
 }
 
 impl Lake {
-    /// Merges and summarizes, one day after the other, for that organization or for all; `stop` is asked between two
-    /// steps. A day that fails keeps no other from its turn.
+    /// Merges and summarizes, one day after the other, for that organization or for all, and puts their summaries together;
+    /// `stop` is asked between two steps. A day that fails keeps no other from its turn.
     ///
     /// # Errors
     /// When the catalog does not answer, or with the first day's failure. What was done stays done.
@@ -119,7 +125,10 @@ impl Lake {
         let mut failed = None;
         // What comes in meanwhile waits for the next time: this one has an end.
         let until = self.clock.now_ms();
-        for day in self.catalog.days_to_compact(organization).await? {
+        let days = self.catalog.days_to_compact(organization).await?;
+        let mut organizations: Vec<OrganizationUid> = days.iter().map(|day| day.organization.clone()).collect();
+        organizations.dedup();
+        for day in days {
             loop {
                 if stop(&done) {
                     return Ok(done);
@@ -139,6 +148,13 @@ impl Lake {
                     }
                 }
             }
+        }
+        for organization in organizations {
+            let so_far = done;
+            let gathered = self.gather(&organization, Reason::from(extent), |gathered_files| {
+                stop(&Compacted { gathered_files: so_far.gathered_files + gathered_files, ..so_far })
+            });
+            done.gathered_files += gathered.await?;
         }
         failed.map_or(Ok(done), Err)
     }
@@ -177,12 +193,19 @@ impl Lake {
         let summaries = self.summaries_of(segment).await?;
         let mut transaction = self.catalog.begin_write().await?;
         lock_organization(&mut transaction, &day.organization).await?;
-        let (folder, name) = (self.folder.clone(), segment.path.clone());
-        let file = blocking(move || publish_summaries(&folder, &name, &summaries)).await?;
-        if set_summaries(&mut transaction, &segment.id, &file).await? {
+        let (folder, organization) = (self.folder.clone(), day.organization.clone());
+        let (summaries, file) = blocking(move || {
+            let file = summaries.publish(&folder, &organization)?;
+            Ok((summaries, file))
+        })
+        .await?;
+        if let Some(file) = &file {
+            insert_summary_file(&mut transaction, &day.organization, file).await?;
+        }
+        if set_summaries(&mut transaction, &segment.id, &summaries.of_segment(0, file.as_ref())).await? {
             transaction.commit().await?;
             done.summarized_segments += 1;
-        } else {
+        } else if let Some(file) = &file {
             self.folder.remove(&file.path)?;
         }
         Ok(())
@@ -205,14 +228,18 @@ impl Lake {
         }
         if let Some((staged, summaries)) = by {
             let (folder, organization) = (self.folder.clone(), day.organization.clone());
-            let (segment, file) = blocking(move || {
-                let segment = segment::publish(&folder, &organization, staged)?;
-                let file = publish_summaries(&folder, &segment.name, &summaries)?;
-                Ok((segment, file))
+            let (segment, file, summaries) = blocking(move || {
+                let file = summaries.publish(&folder, &organization)?;
+                Ok((segment::publish(&folder, &organization, staged)?, file, summaries))
             })
             .await?;
-            put_in_place(&mut transaction, day, replaced, (&segment, &file)).await?;
+            if let Some(file) = &file {
+                insert_summary_file(&mut transaction, &day.organization, file).await?;
+            }
+            let summaries = summaries.of_segment(0, file.as_ref());
+            put_in_place(&mut transaction, day, replaced, (&segment, &summaries)).await?;
         }
+        retire_unused_summaries(&mut transaction, &day.organization, self.clock.now_ms()).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -270,11 +297,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::SummaryFile;
+    use crate::catalog::SegmentSummaries;
     use crate::lake::Summaries;
 
     fn segment(event_count: u64, summarized: bool) -> Segment {
-        let none = SummaryFile { path: String::new(), size_bytes: 0, summaries: Summaries::default() };
+        let none = SegmentSummaries { path: String::new(), place: 0, summaries: Summaries::default() };
         Segment {
             id: String::new(),
             day: 0,

@@ -1,43 +1,60 @@
-//! Questions asked of the events: an [`Aggregate`](aggregate::Aggregate) over segments and log rows, answered by
-//! `DataFusion` in bounded memory.
+//! Questions asked of the events: an [`Aggregate`](aggregate::Aggregate) over segments and log rows, answered in bounded
+//! memory.
 //!
 //! | file | |
 //! |---|---|
 //! | `aggregate.rs` | the question, naming no engine |
-//! | `summary.rs`, `summary_file.rs` | a segment's events, added up: which ways there are, and the file that holds them |
-//! | `table.rs` | events as one table: segments from disk, log rows from memory |
-//! | `query.rs` | the question in the engine's terms, and its answer as a stream |
-//! | `compact.rs`, `summarize.rs` | segments become fewer, and get summaries |
+//! | `query.rs` | its answer, batch by batch |
+//! | `sources.rs`, `groups.rs` | what it is answered from, and its groups counted in memory |
+//! | `table.rs`, `engine.rs` | events as one table, and the question in the terms of an engine that spills |
+//! | `summary.rs` | which summaries there are |
+//! | `adding_up.rs`, `interner.rs` | events, added up |
+//! | `part.rs`, `dictionary.rs`, `varint.rs` | what was added up, as bytes |
+//! | `contents.rs`, `summary_file.rs` | summaries of many segments, and the file that holds them |
+//! | `compact.rs`, `summarize.rs`, `gather.rs` | segments become fewer, get summaries, and these few files |
 //! | `erase.rs` | segments without events that were to be erased |
 //! | `verify.rs` | summaries computed again, and compared |
 //!
 //! A question is answered from the narrowest summary that tells apart what it asks about, where a segment has one, and
 //! from the events of all others and of the log.
 
+mod adding_up;
 pub mod aggregate;
 mod compact;
+mod contents;
+mod dictionary;
+mod engine;
 mod erase;
+mod gather;
+mod groups;
+mod interner;
+mod part;
 mod query;
+mod sources;
 mod summarize;
 mod summary;
 mod summary_file;
 mod table;
 #[cfg(test)]
 mod tests;
+mod varint;
 mod verify;
 
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 pub use self::compact::{Compacted, Extent};
 pub use self::erase::{ErasedEvents, Selection};
-pub use self::query::Answer;
+pub(crate) use self::gather::Reason;
+pub use self::query::{Answer, Progress};
 pub(crate) use self::summary::Summaries;
 use self::summary_file::SummaryCache;
+#[cfg(test)]
+pub(crate) use self::summary_file::words_of;
 pub use self::verify::{Difference, Verified};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -66,6 +83,7 @@ pub struct Lake {
     clock: Clock,
     session: SessionContext,
     summaries: SummaryCache,
+    threads: usize,
 }
 
 impl std::fmt::Debug for Lake {
@@ -97,6 +115,11 @@ impl Lake {
         config.options_mut().execution.sort_spill_reservation_bytes = limits.memory_bytes / 16;
         let session = SessionContext::new_with_config_rt(config, runtime);
         let summaries = SummaryCache::new(folder, limits.memory_bytes as u64 / SUMMARIES_SHARE);
-        Ok(Self { catalog, folder: folder.clone(), clock, session, summaries })
+        Ok(Self { catalog, folder: folder.clone(), clock, session, summaries, threads: limits.threads.max(1) })
+    }
+
+    /// Memory of a query, none of it reserved yet.
+    fn reservation(&self, what: &str) -> MemoryReservation {
+        MemoryConsumer::new(what).register(&self.session.runtime_env().memory_pool)
     }
 }

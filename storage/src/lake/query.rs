@@ -1,23 +1,25 @@
-//! An aggregate in the engine's terms, and its answer as a stream of record batches.
+//! The answer to an aggregate, as a stream of record batches.
+//!
+//! Groups are counted in memory: from the narrowest summary that tells apart what is asked about, where a segment has one;
+//! from the events of other segments and of the log, which are added up on the way. Where that takes more memory than may
+//! be used, the engine answers, from events alone: it spills.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, Date32Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
+use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::{Expr, SortExpr, col, lit};
-use datafusion::physical_plan::metrics::MetricValue;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::DataFrame;
+use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Lake;
-use super::aggregate::{Aggregate, Bucket, Dimension, Filter, Measure, Order};
-use super::table::{DATE, EventTable, date_number};
+use super::aggregate::Aggregate;
+use super::engine::events_read;
+use super::groups::{self, Counted};
+use super::sources;
 use crate::blocking;
 use crate::catalog::EventSnapshot;
 use crate::error::StorageError;
@@ -25,48 +27,74 @@ use crate::events::requests;
 
 /// The answer to an [`Aggregate`], batch by batch. Dropping it stops the query.
 pub struct Answer {
-    batches: SendableRecordBatchStream,
-    plan: Arc<dyn ExecutionPlan>,
-    row_count: u64,
+    state: State,
+    progress: Progress,
+    _stop: DropGuard,
+}
+
+enum State {
+    /// Nothing is known yet.
+    Beginning(BoxFuture<'static, Result<Rows, StorageError>>),
+    Given(Rows),
+}
+
+/// Where rows come from.
+enum Rows {
+    Counted(Counted),
+    OfEngine(SendableRecordBatchStream),
 }
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Answer").field("row_count", &self.row_count).finish_non_exhaustive()
+        formatter.debug_struct("Answer").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
 impl Answer {
-    /// The answer's columns.
-    #[must_use]
-    pub fn schema(&self) -> SchemaRef {
-        self.batches.schema()
-    }
-
-    /// The next rows; `None` at the end.
+    /// The next rows; `None` at the end. A call that is given up loses none.
     ///
     /// # Errors
     /// When a segment cannot be read, or the query ran out of memory and of room to spill.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, StorageError> {
-        Ok(Pin::new(&mut self.batches).next().await.transpose()?)
+        if let State::Beginning(beginning) = &mut self.state {
+            self.state = State::Given(beginning.as_mut().await?);
+        }
+        match &mut self.state {
+            State::Given(Rows::OfEngine(batches)) => Ok(Pin::new(batches).next().await.transpose()?),
+            State::Given(Rows::Counted(counted)) => counted.next_batch(),
+            State::Beginning(_) => Ok(None),
+        }
+    }
+
+    /// Whether it was too large to be counted in memory.
+    #[cfg(test)]
+    pub(super) fn is_of_engine(&self) -> bool {
+        matches!(self.state, State::Given(Rows::OfEngine(_)))
     }
 
     /// A probe that tells how far the query has read, also while somebody waits for [`next`](Self::next).
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress { plan: Arc::clone(&self.plan), row_count: self.row_count }
+        self.progress.clone()
     }
 }
 
 /// How far a query has read.
-pub struct Progress {
-    plan: Arc<dyn ExecutionPlan>,
-    row_count: u64,
+#[derive(Clone, Default)]
+pub struct Progress(Arc<Read>);
+
+#[derive(Default)]
+pub(super) struct Read {
+    /// Rows of summaries and events.
+    pub(super) rows: AtomicU64,
+    pub(super) of_rows: AtomicU64,
+    /// The engine's plan and the events that it reads, where it has to answer.
+    plan: OnceLock<(Arc<dyn ExecutionPlan>, u64)>,
 }
 
 impl std::fmt::Debug for Progress {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Progress").field("row_count", &self.row_count).finish_non_exhaustive()
+        formatter.debug_tuple("Progress").field(&self.fraction()).finish()
     }
 }
 
@@ -75,180 +103,58 @@ impl Progress {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share of events, shown to people")]
     pub fn fraction(&self) -> f64 {
-        let read = events_read(self.plan.as_ref());
-        (read as f64 / self.row_count.max(1) as f64).min(1.0)
+        let (read, of) = match self.0.plan.get() {
+            Some((plan, event_count)) => (events_read(plan.as_ref()), *event_count),
+            None => (self.0.rows.load(Ordering::Relaxed), self.0.of_rows.load(Ordering::Relaxed)),
+        };
+        (read as f64 / of.max(1) as f64).min(1.0)
     }
-}
-
-fn events_read(plan: &dyn ExecutionPlan) -> u64 {
-    let children = plan.children();
-    if !children.is_empty() {
-        return children.iter().map(|child| events_read(child.as_ref())).sum();
-    }
-    let Some(metrics) = plan.metrics() else { return 0 };
-    let rows = metrics.iter().filter_map(|metric| match metric.value() {
-        MetricValue::OutputRows(rows) => Some(rows.value() as u64),
-        _ => None,
-    });
-    rows.sum()
 }
 
 impl Lake {
     /// Answers an aggregate over every event that was committed before the call.
     ///
     /// # Errors
-    /// When catalog or files cannot be read.
+    /// When the catalog does not answer.
     pub async fn answer(&self, aggregate: &Aggregate) -> Result<Answer, StorageError> {
         let days = aggregate.days.as_numbers();
-        let snapshot = self.catalog.events_of(&aggregate.organization, requests::KIND, days).await?;
-        let (lake, question) = (self.clone(), aggregate.clone());
-        let sources = blocking(move || Sources::new(&lake, snapshot, &question)).await?;
-        let row_count = sources.row_count();
-        let added_up = match sources {
-            Sources { events, summaries } if summaries.is_empty() => {
-                self.filtered(Arc::new(events), aggregate)?.aggregate(group(aggregate), counted(&aggregate.measures))?
-            }
-            Sources { events, summaries } => {
-                let rows = summaries.into_table(self.session.copied_config().target_partitions())?;
-                let mut rows = self.filtered(rows, aggregate)?;
-                if !events.is_empty() {
-                    let events = self.filtered(Arc::new(events), aggregate)?;
-                    let events = events.aggregate(group(aggregate), counted(&aggregate.measures))?;
-                    let columns = group(aggregate)
-                        .into_iter()
-                        .chain(aggregate.measures.iter().map(|measure| col(measure.column())));
-                    rows = rows.select(columns)?.union(events)?;
-                }
-                rows.aggregate(group(aggregate), added(&aggregate.measures))?
-            }
-        };
-        let plan = added_up.sort(order(aggregate))?.create_physical_plan().await?;
-        let batches = execute_stream(Arc::clone(&plan), self.session.task_ctx())?;
-        Ok(Answer { batches, plan, row_count })
-    }
-
-    fn filtered(&self, rows: Arc<dyn TableProvider>, aggregate: &Aggregate) -> Result<DataFrame, StorageError> {
-        let mut frame = self.session.read_table(rows)?;
-        for filter in &aggregate.filters {
-            frame = frame.filter(predicate(filter))?;
-        }
-        Ok(frame)
+        let snapshot = Arc::new(self.catalog.events_of(&aggregate.organization, requests::KIND, days).await?);
+        let progress = Progress::default();
+        let stopped = CancellationToken::new();
+        let stop = stopped.clone().drop_guard();
+        let beginning = begin(self.clone(), aggregate.clone(), snapshot, progress.clone(), stopped);
+        Ok(Answer { state: State::Beginning(Box::pin(beginning)), progress, _stop: stop })
     }
 }
 
-/// What a question is answered from.
-struct Sources {
-    /// Of segments without a summary for it, and of the log.
-    events: EventTable,
-    /// Of all other segments.
-    summaries: SummaryRows,
-}
-
-impl Sources {
-    fn new(lake: &Lake, snapshot: EventSnapshot, question: &Aggregate) -> Result<Self, StorageError> {
-        let mut summaries = SummaryRows::default();
-        let mut bare = Vec::new();
-        for segment in snapshot.segments {
-            let covering = segment.summaries.as_ref().and_then(|file| Some((file, file.summaries.covering(question)?)));
-            match covering {
-                Some((file, (place, summary))) => {
-                    summaries.push(&lake.summaries.get(file, place, summary)?, segment.day, question)?;
-                }
-                None => bare.push(segment),
-            }
-        }
-        let bucket = question.bucket.unwrap_or(Bucket::Day);
-        let events = EventTable::new(lake.folder.root(), &bare, &snapshot.log_payloads, question.days, bucket)?;
-        Ok(Self { events, summaries })
-    }
-
-    fn row_count(&self) -> u64 {
-        self.events.event_count() + self.summaries.row_count
-    }
-}
-
-/// Rows of summaries, with what a question needs of them.
-#[derive(Default)]
-struct SummaryRows {
-    batches: Vec<RecordBatch>,
-    row_count: u64,
-}
-
-impl SummaryRows {
-    fn push(&mut self, rows: &RecordBatch, day: i64, question: &Aggregate) -> Result<(), StorageError> {
-        let dimensions = question.dimensions();
-        let wanted = dimensions.iter().map(|dimension| dimension.column());
-        let wanted = wanted.chain(question.measures.iter().map(|measure| measure.column()));
-        let places = wanted.map(|name| rows.schema_ref().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut rows = rows.project(&places)?;
-        if let Some(bucket) = question.bucket {
-            let mut fields = rows.schema_ref().fields().to_vec();
-            fields.push(Arc::new(Field::new(DATE, DataType::Date32, false)));
-            let dates = Date32Array::from_value(date_number(day, bucket)?, rows.num_rows());
-            let columns = rows.columns().iter().cloned().chain([Arc::new(dates) as ArrayRef]).collect();
-            rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-        }
-        self.row_count += rows.num_rows() as u64;
-        self.batches.push(rows);
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.batches.is_empty()
-    }
-
-    /// As a table of so many parts of about the same size.
-    fn into_table(self, parts: usize) -> Result<Arc<dyn TableProvider>, StorageError> {
-        let schema = self.batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
-        let mut partitions = vec![Vec::new(); parts.max(1)];
-        let share = self.row_count / partitions.len() as u64 + 1;
-        let mut before = 0;
-        for batch in self.batches {
-            let rows = batch.num_rows() as u64;
-            partitions[usize::try_from(before / share).unwrap_or(0)].push(batch);
-            before += rows;
-        }
-        Ok(Arc::new(MemTable::try_new(schema, partitions)?))
-    }
-}
-
-fn predicate(filter: &Filter) -> Expr {
-    match filter {
-        Filter::OneOf(dimension, values) => {
-            let values = values.iter().map(|value| lit(value.as_str())).collect();
-            col(dimension.column()).in_list(values, false)
-        }
-        Filter::Status(status) => col(Dimension::Status.column()).eq(lit(*status)),
-        Filter::Present(dimension) => col(dimension.column()).is_not_null(),
-    }
-}
-
-fn group(aggregate: &Aggregate) -> Vec<Expr> {
-    let date = aggregate.bucket.map(|_| col(DATE));
-    date.into_iter().chain(aggregate.group.iter().map(|dimension| col(dimension.column()))).collect()
-}
-
-/// Measures over events.
-pub(super) fn counted(measures: &[Measure]) -> Vec<Expr> {
-    let counted = measures.iter().map(|measure| match measure {
-        Measure::Count => count(lit(1_i64)).alias(measure.column()),
-        Measure::Bytes => sum(col(measure.column())).alias(measure.column()),
-    });
-    counted.collect()
-}
-
-/// Measures over rows that were added up before.
-pub(super) fn added(measures: &[Measure]) -> Vec<Expr> {
-    measures.iter().map(|measure| sum(col(measure.column())).alias(measure.column())).collect()
-}
-
-fn order(aggregate: &Aggregate) -> Vec<SortExpr> {
-    let by_count = |ascending| col(Measure::Count.column()).sort(ascending, false);
-    let first = match aggregate.order {
-        Order::CountDescending => Some(by_count(false)),
-        Order::CountAscending => Some(by_count(true)),
-        Order::Date => None,
+async fn begin(
+    lake: Lake,
+    question: Aggregate,
+    snapshot: Arc<EventSnapshot>,
+    progress: Progress,
+    stopped: CancellationToken,
+) -> Result<Rows, StorageError> {
+    let counted = {
+        let (lake, question, snapshot, progress) =
+            (lake.clone(), question.clone(), Arc::clone(&snapshot), progress.clone());
+        blocking(move || {
+            let memory = lake.reservation("groups");
+            let sources = sources::read(&lake, &question, &snapshot, &progress.0, &stopped)?;
+            groups::count(&question, &sources, &memory, |rows| {
+                progress.0.rows.fetch_add(rows, Ordering::Relaxed);
+            })
+        })
+        .await
     };
-    let ties = group(aggregate).into_iter().map(|column| column.sort(true, false));
-    first.into_iter().chain(ties).collect()
+    match counted {
+        Ok(counted) => Ok(Rows::Counted(counted)),
+        Err(StorageError::TooLarge(what)) => {
+            tracing::debug!(what, "too large to be counted in memory: the engine answers");
+            let answer = lake.ask_engine(&question, snapshot).await?;
+            // Nobody else sets it.
+            drop(progress.0.plan.set((answer.plan, answer.event_count)));
+            Ok(Rows::OfEngine(answer.batches))
+        }
+        Err(error) => Err(error),
+    }
 }

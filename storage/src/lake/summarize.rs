@@ -1,37 +1,34 @@
 //! The making of a segment's summaries: every way to add it up, where that is worth it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use datafusion::datasource::MemTable;
-use datafusion::logical_expr::{Expr, col};
-use datafusion::prelude::DataFrame;
-use futures::TryStreamExt as _;
 use uuid::Uuid;
 
-use super::query::{added, counted};
+use super::Lake;
+use super::adding_up::{AddedUp, AddingUp, Way};
+use super::part::{self, Row};
 use super::summary::{Summaries, Summary};
-use super::table::EventTable;
-use super::{Lake, summary_file};
+use super::summary_file::{self, Contents, Part};
 use crate::blocking;
-use crate::catalog::{Segment, SummaryFile};
+use crate::catalog::{Segment, SegmentSummaries, SummaryFile};
 use crate::error::StorageError;
-use crate::folder::DataFolder;
+use crate::events::{requests, segment};
+use crate::folder::{DataFolder, folder_of};
+use crate::ids::OrganizationUid;
 
-/// A summary of more rows is not kept: it would not be read faster than the events.
-const SUMMARY_ROWS: u64 = 1_000_000;
+/// A summary of more rows is not kept: it would take much memory, and not be read much faster than the events.
+const SUMMARY_ROWS: u64 = 500_000;
 
 /// A segment of so few events is summarized whatever it saves: what costs there is opening the file.
 const FEW_EVENTS: u64 = 10_000;
 
-/// A segment's summaries, written aside.
+/// A file of summaries, written aside.
 pub(super) struct StagedSummaries {
-    /// `None` where none is worth it.
+    /// `None` where no summary is worth it.
     path: Option<PathBuf>,
     size_bytes: u64,
-    summaries: Summaries,
+    /// Of each segment in it.
+    pub(super) segments: Vec<Summaries>,
 }
 
 impl Drop for StagedSummaries {
@@ -42,75 +39,105 @@ impl Drop for StagedSummaries {
     }
 }
 
-impl Lake {
-    /// Adds a segment up in every way that is worth it, and writes that aside.
-    pub(super) async fn summaries_of(&self, segment: &Segment) -> Result<StagedSummaries, StorageError> {
-        let events = EventTable::of_segment(self.folder.root(), segment)?;
-        let events = self.session.read_table(Arc::new(events))?;
-        let few = segment.event_count <= FEW_EVENTS;
-        let worth_it = if few { segment.event_count } else { (segment.event_count / 2).min(SUMMARY_ROWS) };
-        let mut kept = Vec::new();
-        for (by_stack, of_all) in Summary::pairs() {
-            let narrow = match self.added_up(events.clone(), by_stack, counted(by_stack.measures()), worth_it).await? {
-                None => self.added_up(events.clone(), of_all, counted(of_all.measures()), worth_it).await?,
-                Some(rows) => {
-                    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
-                    let table = self.session.read_table(Arc::new(table))?;
-                    // Where nearly as many rows are left the wider one does for both.
-                    let rows_worth_it = rows.num_rows() as u64 / 2;
-                    kept.push((by_stack, rows));
-                    self.added_up(table, of_all, added(of_all.measures()), rows_worth_it).await?
-                }
-            };
-            kept.extend(narrow.map(|rows| (of_all, rows)));
+impl StagedSummaries {
+    /// Writes what there is to a file aside.
+    pub(super) fn write(folder: &DataFolder, contents: &Contents) -> Result<Self, StorageError> {
+        let summaries = |parts: &Vec<Part>| Summaries(parts.iter().map(|part| part.summary).collect());
+        let segments = contents.segments.iter().map(summaries).collect();
+        let mut staged = Self { path: None, size_bytes: 0, segments };
+        if contents.segments.iter().any(|parts| !parts.is_empty()) {
+            let path = folder.staged_path();
+            staged.path = Some(path.clone());
+            staged.size_bytes = summary_file::write(&path, contents)?;
         }
-        let summaries = Summaries(kept.iter().map(|(summary, _)| *summary).collect());
-        if kept.is_empty() {
-            return Ok(StagedSummaries { path: None, size_bytes: 0, summaries });
-        }
-        let path = self.folder.staged_path();
-        blocking(move || {
-            let mut staged = StagedSummaries { path: Some(path.clone()), size_bytes: 0, summaries };
-            staged.size_bytes = summary_file::write(&path, &kept)?;
-            Ok(staged)
-        })
-        .await
+        Ok(staged)
     }
 
-    /// The rows of a summary, in the order of its dimensions; `None` where there are more than that.
-    pub(super) async fn added_up(
+    /// Gives the file its name; `None` where there is none.
+    pub(super) fn publish(
         &self,
-        rows: DataFrame,
-        summary: Summary,
-        measures: Vec<Expr>,
-        at_most: u64,
-    ) -> Result<Option<RecordBatch>, StorageError> {
-        let columns: Vec<Expr> = summary.dimensions().iter().map(|dimension| col(dimension.column())).collect();
-        let order = columns.iter().cloned().map(|column| column.sort(true, false)).collect();
-        let mut batches = rows.aggregate(columns, measures)?.sort(order)?.execute_stream().await?;
-        let schema = summary_file::schema_of(summary);
-        let mut row_count = 0;
-        let mut kept = Vec::new();
-        while let Some(batch) = batches.try_next().await? {
-            row_count += batch.num_rows() as u64;
-            if row_count > at_most {
-                return Ok(None);
-            }
-            kept.push(RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?);
-        }
-        Ok(Some(concat_batches(&schema, &kept)?))
+        folder: &DataFolder,
+        organization: &OrganizationUid,
+    ) -> Result<Option<SummaryFile>, StorageError> {
+        let Some(staged) = &self.path else { return Ok(None) };
+        let kind = requests::KIND;
+        let path = format!("events/{kind}/{}/summaries/{}.summaries", folder_of(organization), Uuid::now_v7());
+        folder.publish(staged, &path)?;
+        Ok(Some(SummaryFile { path, size_bytes: self.size_bytes, segment_count: self.segments.len() as u64 }))
+    }
+
+    /// What is said of the segment at that place, where the summaries are in that file.
+    pub(super) fn of_segment(&self, place: usize, file: Option<&SummaryFile>) -> SegmentSummaries {
+        let summaries = self.segments.get(place).cloned().unwrap_or_default();
+        SegmentSummaries { path: file.map(|file| file.path.clone()).unwrap_or_default(), place, summaries }
     }
 }
 
-/// Gives summaries a name beside their segment's.
-pub(super) fn publish_summaries(
-    folder: &DataFolder,
-    segment_name: &str,
-    staged: &StagedSummaries,
-) -> Result<SummaryFile, StorageError> {
-    let file = |path| SummaryFile { path, size_bytes: staged.size_bytes, summaries: staged.summaries.clone() };
-    let Some(path) = &staged.path else { return Ok(file(String::new())) };
-    let name = format!("{}-{}.arrow", segment_name.trim_end_matches(".parquet"), Uuid::now_v7());
-    folder.publish(path, &name)?;
-    Ok(file(name))
+impl Lake {
+    /// Adds a segment up in every way that is worth it, and writes that aside.
+    pub(super) async fn summaries_of(&self, segment: &Segment) -> Result<StagedSummaries, StorageError> {
+        let (folder, path, event_count) =
+            (self.folder.clone(), self.folder.path_of(&segment.path), segment.event_count);
+        blocking(move || StagedSummaries::write(&folder, &summarized(&path, event_count)?)).await
+    }
+}
+
+fn summarized(path: &Path, event_count: u64) -> Result<Contents, StorageError> {
+    let worth_it = if event_count <= FEW_EVENTS { event_count } else { (event_count / 2).min(SUMMARY_ROWS) };
+    let worth_it = usize::try_from(worth_it).unwrap_or(usize::MAX);
+    let pairs: Vec<(Summary, Summary)> = Summary::pairs().collect();
+    let wide = added_up(path, pairs.iter().map(|(by_stack, _)| *by_stack), worth_it)?;
+    let mut parts = Vec::new();
+    let mut without = Vec::new();
+    for ((by_stack, of_all), rows) in pairs.into_iter().zip(rows_of(wide.rows)) {
+        let Some(rows) = rows else {
+            without.push(of_all);
+            continue;
+        };
+        let narrow = without_stack(&rows);
+        parts.push(part_of(by_stack, &rows));
+        // Where nearly as many rows are left the wider one does for both.
+        if narrow.len() * 2 <= rows.len() {
+            parts.push(part_of(of_all, &narrow));
+        }
+    }
+    let mut contents = Contents { dictionaries: wide.dictionaries, segments: vec![parts] };
+    if !without.is_empty() {
+        let narrow = added_up(path, without.iter().copied(), worth_it)?;
+        let rows = without.into_iter().zip(rows_of(narrow.rows));
+        let parts = rows.filter_map(|(summary, rows)| Some(part_of(summary, &rows?))).collect();
+        contents = contents.beside(Contents { dictionaries: narrow.dictionaries, segments: vec![parts] })?;
+    }
+    contents.only_used()
+}
+
+/// The rows of the one date that there is.
+fn rows_of<D>(rows: Vec<Option<std::collections::BTreeMap<D, Vec<Row>>>>) -> impl Iterator<Item = Option<Vec<Row>>> {
+    rows.into_iter().map(|dates| Some(dates?.into_values().next().unwrap_or_default()))
+}
+
+fn added_up(path: &Path, summaries: impl Iterator<Item = Summary>, most_rows: usize) -> Result<AddedUp, StorageError> {
+    let ways: Vec<Way> = summaries
+        .map(|summary| Way { dimensions: summary.dimensions(), with_bytes: summary.layout().with_bytes, most_rows })
+        .collect();
+    let columns = AddingUp::columns(&ways);
+    let mut adding_up = AddingUp::new(ways);
+    segment::visit(path, &columns, |events| adding_up.push(events, 0))?;
+    adding_up.finish()
+}
+
+fn part_of(summary: Summary, rows: &[Row]) -> Part {
+    Part { summary, row_count: rows.len() as u64, encoded: part::encode(rows, summary.layout()) }
+}
+
+/// Rows of all stacks together: the stack's is the second column.
+fn without_stack(rows: &[Row]) -> Vec<Row> {
+    let narrow = rows.iter().map(|row| {
+        let [service, _, first, second] = row.codes;
+        Row { codes: [service, first, second, 0], ..*row }
+    });
+    let mut narrow: Vec<Row> = narrow.collect();
+    narrow.sort_unstable_by_key(|row| row.codes);
+    part::combine(&mut narrow);
+    narrow
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::aggregate::{Aggregate, Dimension, Measure};
+use super::part::Layout;
 use crate::error::StorageError;
 
 struct Kind {
@@ -60,6 +61,11 @@ impl Summary {
         KINDS[self.kind].measures
     }
 
+    /// How its rows are laid out.
+    pub(super) fn layout(self) -> Layout {
+        Layout { columns: self.dimensions().len(), with_bytes: self.measures().contains(&Measure::Bytes) }
+    }
+
     fn tells_apart(self, dimension: Dimension) -> bool {
         match dimension {
             Dimension::Service => true,
@@ -86,20 +92,19 @@ impl FromStr for Summary {
     }
 }
 
-/// The summaries that a segment has, in their order in its file.
+/// The summaries that a segment has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Summaries(pub(crate) Vec<Summary>);
 
 impl Summaries {
-    /// The narrowest one that answers the question, and its place in the file.
-    pub(super) fn covering(&self, question: &Aggregate) -> Option<(usize, Summary)> {
+    /// The narrowest one that answers the question.
+    pub(super) fn covering(&self, question: &Aggregate) -> Option<Summary> {
         let needed = question.dimensions();
         let covers = |summary: &Summary| {
             needed.iter().all(|dimension| summary.tells_apart(*dimension))
                 && question.measures.iter().all(|measure| summary.measures().contains(measure))
         };
-        let covering = self.0.iter().copied().enumerate().filter(|(_, summary)| covers(summary));
-        covering.min_by_key(|(_, summary)| *summary)
+        self.0.iter().copied().filter(covers).min()
     }
 }
 
@@ -138,7 +143,7 @@ mod tests {
 
     fn covering(summaries: &str, question: &Aggregate) -> Option<String> {
         let summaries: Summaries = summaries.parse().unwrap();
-        summaries.covering(question).map(|(place, summary)| format!("{place} {summary}"))
+        summaries.covering(question).map(|summary| summary.to_string())
     }
 
     #[test]
@@ -152,9 +157,9 @@ mod tests {
     #[test]
     fn the_narrowest_that_tells_all_apart_is_taken() {
         let usage = question(&[Dimension::Service], vec![]);
-        assert_eq!(covering("url device status/stack status", &usage).unwrap(), "3 status");
+        assert_eq!(covering("url device status/stack status", &usage).unwrap(), "status");
         let of_stack = question(&[Dimension::Service], vec![Filter::OneOf(Dimension::ApiKey, vec!["blt1".to_owned()])]);
-        assert_eq!(covering("service status device/stack url/stack", &of_stack).unwrap(), "2 device/stack");
+        assert_eq!(covering("service status device/stack url/stack", &of_stack).unwrap(), "device/stack");
         let urls = question(&[Dimension::Service, Dimension::Url], vec![Filter::Present(Dimension::Url)]);
         assert_eq!(covering("service status device/stack", &urls), None);
     }
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_added_up_has_to_be_in_it() {
         let bytes = Aggregate { measures: vec![Measure::Bytes], ..question(&[Dimension::Service], vec![]) };
-        assert_eq!(covering("status service/stack", &bytes).unwrap(), "1 service/stack");
+        assert_eq!(covering("status service/stack", &bytes).unwrap(), "service/stack");
         assert_eq!(covering("status device", &bytes), None);
     }
 
@@ -173,7 +178,7 @@ mod tests {
         let project = Filter::OneOf(Dimension::Project, vec!["p".to_owned()]);
         assert_eq!(
             covering("service launch/stack", &question(&[Dimension::Service], vec![project])).unwrap(),
-            "1 launch/stack"
+            "launch/stack"
         );
     }
 }

@@ -1,112 +1,210 @@
-//! The file of a segment's summaries: one Arrow IPC file, in which record batch *i* is the *i*-th of them.
+//! The file of summaries, of one segment or of many.
 //!
-//! All batches have the columns of all summaries; those that a summary does not tell events apart by, or does not add up,
-//! are null in it, and are not read. A batch is decoded once, and kept in a cache that is bounded in bytes.
+//! | in this order | |
+//! |---|---|
+//! | dictionaries | one for each dimension: the values of all segments together |
+//! | blocks | parts: the rows of one summary of one segment, those of the same summary side by side |
+//! | index | where all of these are, as JSON |
+//! | trailer | the length of the index, and [`MAGIC`] |
+//!
+//! Everything but the trailer is compressed, with a checksum. A file is written once and never changed. What is read of it
+//! is decompressed once, and kept in a cache that is bounded in bytes.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::ipc::CompressionType;
-use arrow::ipc::reader::FileReader;
-use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
 
-use super::aggregate::{Dimension, Measure};
+use super::aggregate::Dimension;
+use super::dictionary::Dictionary;
 use super::summary::Summary;
-use crate::catalog::SummaryFile;
+use super::varint;
 use crate::error::StorageError;
 use crate::folder::DataFolder;
 
-/// Every dimension, in the order of the file's columns.
-const DIMENSIONS: [Dimension; 9] = [
-    Dimension::Service,
-    Dimension::ApiKey,
-    Dimension::Status,
-    Dimension::Cache,
-    Dimension::Device,
-    Dimension::Sdk,
-    Dimension::Url,
-    Dimension::Project,
-    Dimension::Environment,
-];
+/// The last bytes of a file of summaries; the digit is the version of its form.
+const MAGIC: &[u8; 8] = b"TALLYSM1";
 
-const MEASURES: [Measure; 2] = [Measure::Count, Measure::Bytes];
+/// Parts are decompressed together up to so many bytes.
+const BLOCK_BYTES: usize = 256 * 1024;
 
-/// The type of a dimension's column in memory: what the engine groups by fastest.
-fn type_of(dimension: Dimension) -> DataType {
-    if dimension == Dimension::Status { DataType::UInt16 } else { DataType::Utf8View }
+/// Above this, a few percent take several times as long.
+const ZSTD_LEVEL: i32 = 6;
+
+/// A dictionary for each dimension, at the dimension's place.
+pub(super) type Dictionaries = [Arc<Dictionary>; Dimension::ALL.len()];
+
+/// The rows of one summary of one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) summary: Summary,
+    pub(super) row_count: u64,
+    /// In the codes of the dictionaries beside it.
+    pub(super) encoded: Vec<u8>,
 }
 
-/// The type of a column on disk: views would carry what other rows point to.
-fn stored(data_type: &DataType) -> DataType {
-    if *data_type == DataType::Utf8View { DataType::Utf8 } else { data_type.clone() }
+/// What a file holds.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub(super) dictionaries: Dictionaries,
+    /// The parts of each segment.
+    pub(super) segments: Vec<Vec<Part>>,
 }
 
-static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let dimensions = DIMENSIONS.map(|dimension| Field::new(dimension.column(), stored(&type_of(dimension)), true));
-    let measures = MEASURES.map(|measure| Field::new(measure.column(), DataType::Int64, true));
-    Arc::new(Schema::new(dimensions.into_iter().chain(measures).collect::<Vec<_>>()))
-});
+/// Where something compressed is, and how long it is: there, and decompressed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Frame(u64, usize, usize);
 
-/// The columns of a summary's rows in memory.
-pub(super) fn schema_of(summary: Summary) -> SchemaRef {
-    let dimensions = summary.dimensions();
-    let dimensions = dimensions.into_iter().map(|dimension| Field::new(dimension.column(), type_of(dimension), true));
-    let measures = summary.measures().iter();
-    let measures = measures.map(|measure| Field::new(measure.column(), DataType::Int64, false));
-    Arc::new(Schema::new(dimensions.chain(measures).collect::<Vec<_>>()))
+/// Where a part is: its summary, how many rows, in which block, from where to where.
+#[derive(Debug, Serialize, Deserialize)]
+struct PartAt(String, u64, usize, Range<usize>);
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Index {
+    dictionaries: Vec<(String, Frame)>,
+    blocks: Vec<Frame>,
+    segments: Vec<Vec<PartAt>>,
+    /// Its own length, decompressed: what it takes in memory is about that.
+    #[serde(skip)]
+    size_bytes: usize,
 }
 
-/// Writes summaries aside and syncs the file; gives its size.
-pub(super) fn write(path: &Path, summaries: &[(Summary, RecordBatch)]) -> Result<u64, StorageError> {
+/// Writes a file aside and syncs it; gives its size.
+pub(super) fn write(path: &Path, contents: &Contents) -> Result<u64, StorageError> {
     let fail = |error| StorageError::file("could not write", path, error);
-    let file = File::create(path).map_err(fail)?;
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-    let mut writer = FileWriter::try_new_with_options(file, &STORED, options)?;
-    for (_, rows) in summaries {
-        let columns = STORED.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-            Some(column) => cast(column, field.data_type()),
-            None => Ok(new_null_array(field.data_type(), rows.num_rows())),
-        });
-        writer.write(&RecordBatch::try_new(Arc::clone(&STORED), columns.collect::<Result<_, _>>()?)?)?;
+    let mut file = FrameWriter::create(path)?;
+    let mut index = Index { segments: contents.segments.iter().map(|_| Vec::new()).collect(), ..Index::default() };
+    for (dimension, dictionary) in Dimension::ALL.iter().zip(&contents.dictionaries) {
+        if dictionary.len() > 0 {
+            let frame = file.push(&dictionary.encode()).map_err(fail)?;
+            index.dictionaries.push((dimension.column().to_owned(), frame));
+        }
     }
-    writer.finish()?;
-    let file = writer.into_inner()?;
-    file.sync_all().map_err(fail)?;
-    Ok(file.metadata().map_err(fail)?.len())
+    let mut parts: Vec<(usize, &Part)> = Vec::new();
+    for (place, segment) in contents.segments.iter().enumerate() {
+        parts.extend(segment.iter().map(|part| (place, part)));
+    }
+    parts.sort_by_key(|(place, part)| (part.summary, *place));
+    let mut block = Vec::new();
+    let mut of: Option<Summary> = None;
+    for (place, part) in parts {
+        if of.is_some_and(|of| of != part.summary || block.len() + part.encoded.len() > BLOCK_BYTES) {
+            index.blocks.push(file.push(&block).map_err(fail)?);
+            block.clear();
+        }
+        of = Some(part.summary);
+        let range = block.len()..block.len() + part.encoded.len();
+        block.extend_from_slice(&part.encoded);
+        let at = PartAt(part.summary.to_string(), part.row_count, index.blocks.len(), range);
+        index.segments[place].push(at);
+    }
+    if of.is_some() {
+        index.blocks.push(file.push(&block).map_err(fail)?);
+    }
+    file.finish(&serde_json::to_vec(&index)?).map_err(fail)
 }
 
-/// Reads the summary at that place of a file, and nothing else of it.
-pub(super) fn read(path: &Path, place: usize, summary: Summary) -> Result<RecordBatch, StorageError> {
-    let file = File::open(path).map_err(|error| StorageError::file("could not open", path, error))?;
-    let schema = schema_of(summary);
-    let wanted = schema.fields().iter().map(|field| STORED.index_of(field.name()));
-    let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
-    let mut reader = FileReader::try_new(BufReader::new(file), Some(wanted))?;
-    let missing = || StorageError::Corrupt(format!("`{}` has no summary {place}", path.display()));
-    if place >= reader.num_batches() {
-        return Err(missing());
-    }
-    reader.set_index(place)?;
-    let rows = reader.next().ok_or_else(missing)??;
-    let columns = schema.fields().iter().map(|field| -> Result<ArrayRef, StorageError> {
-        let column = rows.column_by_name(field.name()).ok_or_else(missing)?;
-        Ok(cast(column, field.data_type())?)
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+struct FrameWriter {
+    file: BufWriter<File>,
+    compressor: zstd::bulk::Compressor<'static>,
+    written: u64,
 }
 
-/// Summaries, decoded. Clones share one cache.
+impl FrameWriter {
+    fn create(path: &Path) -> Result<Self, StorageError> {
+        let made = || {
+            let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+            compressor.include_checksum(true)?;
+            Ok(Self { file: BufWriter::new(File::create(path)?), compressor, written: 0 })
+        };
+        made().map_err(|error| StorageError::file("could not create", path, error))
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> std::io::Result<Frame> {
+        let compressed = self.compressor.compress(bytes)?;
+        let frame = Frame(self.written, compressed.len(), bytes.len());
+        self.file.write_all(&compressed)?;
+        self.written += compressed.len() as u64;
+        Ok(frame)
+    }
+
+    fn finish(mut self, index: &[u8]) -> std::io::Result<u64> {
+        let Frame(_, stored, size) = self.push(index)?;
+        self.file.write_all(&(stored as u64).to_le_bytes())?;
+        self.file.write_all(&(size as u64).to_le_bytes())?;
+        self.file.write_all(MAGIC)?;
+        let file = self.file.into_inner()?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    }
+}
+
+/// Bytes of the trailer.
+const TRAILER_BYTES: u64 = 24;
+
+/// Bytes of the largest index that is believed in.
+const INDEX_BYTES: usize = 1 << 30;
+
+fn read_frame(file: &mut File, path: &Path, Frame(offset, stored, size): Frame) -> Result<Vec<u8>, StorageError> {
+    let mut read = || {
+        let mut compressed = vec![0; stored];
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(&mut compressed)?;
+        zstd::bulk::decompress(&compressed, size)
+    };
+    read().map_err(|error| StorageError::file("could not read", path, error))
+}
+
+fn read_index(file: &mut File, path: &Path) -> Result<Index, StorageError> {
+    let fail = |error| StorageError::file("could not read", path, error);
+    let length = file.metadata().map_err(fail)?.len();
+    let start = length.checked_sub(TRAILER_BYTES).ok_or_else(varint::damaged)?;
+    let mut trailer = [0; TRAILER_BYTES as usize];
+    file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut trailer)).map_err(fail)?;
+    let number = |place: usize| {
+        let bytes = trailer[place..place + 8].try_into().map_err(|_| varint::damaged())?;
+        usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| varint::damaged())
+    };
+    let (stored, size_bytes) = (number(0)?, number(8)?);
+    let is_ours = trailer[16..] == *MAGIC && size_bytes <= INDEX_BYTES;
+    let offset = start.checked_sub(stored as u64).filter(|_| is_ours).ok_or_else(varint::damaged)?;
+    let index = read_frame(file, path, Frame(offset, stored, size_bytes))?;
+    Ok(Index { size_bytes, ..serde_json::from_slice(&index)? })
+}
+
+#[derive(Debug, Clone)]
+enum Decoded {
+    Index(Arc<Index>),
+    Dictionary(Arc<Dictionary>),
+    Block(Arc<Vec<u8>>),
+}
+
+impl Decoded {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Index(index) => index.size_bytes,
+            Self::Dictionary(dictionary) => dictionary.size_bytes(),
+            Self::Block(block) => block.len(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    Index,
+    Dictionary(Dimension),
+    Block(usize),
+}
+
+/// What was read of files of summaries. Clones share one cache.
 #[derive(Clone)]
 pub(super) struct SummaryCache {
     folder: DataFolder,
-    decoded: Cache<(String, usize), RecordBatch>,
+    decoded: Cache<(Arc<str>, Place), Decoded>,
 }
 
 impl std::fmt::Debug for SummaryCache {
@@ -117,62 +215,199 @@ impl std::fmt::Debug for SummaryCache {
 
 impl SummaryCache {
     pub(super) fn new(folder: &DataFolder, bytes: u64) -> Self {
-        let weigh = |_: &(String, usize), rows: &RecordBatch| -> u32 {
-            u32::try_from(rows.get_array_memory_size()).unwrap_or(u32::MAX)
-        };
+        let weigh = |_: &(Arc<str>, Place), decoded: &Decoded| u32::try_from(decoded.size_bytes()).unwrap_or(u32::MAX);
         Self { folder: folder.clone(), decoded: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
     }
 
-    /// The summary at that place of the file. Reads files: call it from a blocking thread.
-    pub(super) fn get(&self, file: &SummaryFile, place: usize, summary: Summary) -> Result<RecordBatch, StorageError> {
-        let key = (file.path.clone(), place);
-        if let Some(rows) = self.decoded.get(&key) {
-            return Ok(rows);
+    /// Opens a file by its name. Like everything that the reader does, this reads files: call it from a blocking thread.
+    pub(super) fn open(&self, name: &str) -> Result<SummaryReader, StorageError> {
+        let mut reader = SummaryReader { cache: self.clone(), name: name.into(), file: None, index: Arc::default() };
+        if let Decoded::Index(index) = reader.get(Place::Index)? {
+            reader.index = index;
         }
-        let rows = read(&self.folder.path_of(&file.path), place, summary)?;
-        self.decoded.insert(key, rows.clone());
-        Ok(rows)
+        Ok(reader)
     }
+}
+
+/// A file of summaries being read.
+#[derive(Debug)]
+pub(super) struct SummaryReader {
+    cache: SummaryCache,
+    name: Arc<str>,
+    file: Option<File>,
+    index: Arc<Index>,
+}
+
+/// Rows in memory.
+#[derive(Debug, Clone)]
+pub(super) struct ReadPart {
+    pub(super) row_count: u64,
+    block: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl ReadPart {
+    /// Rows that were made just now.
+    pub(super) fn made(row_count: u64, encoded: Vec<u8>) -> Self {
+        let range = 0..encoded.len();
+        Self { row_count, block: Arc::new(encoded), range }
+    }
+
+    /// See `part.rs`.
+    pub(super) fn encoded(&self) -> &[u8] {
+        &self.block[self.range.clone()]
+    }
+}
+
+impl SummaryReader {
+    fn get(&mut self, place: Place) -> Result<Decoded, StorageError> {
+        let key = (Arc::clone(&self.name), place);
+        if let Some(decoded) = self.cache.decoded.get(&key) {
+            return Ok(decoded);
+        }
+        let decoded = self.read(place)?;
+        self.cache.decoded.insert(key, decoded.clone());
+        Ok(decoded)
+    }
+
+    fn read(&mut self, place: Place) -> Result<Decoded, StorageError> {
+        let path = self.cache.folder.path_of(&self.name);
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&path).map_err(|error| StorageError::file("could not open", &path, error))?,
+        };
+        let decoded = match place {
+            Place::Index => Decoded::Index(Arc::new(read_index(&mut file, &path)?)),
+            Place::Block(number) => {
+                let frame = self.index.blocks.get(number).ok_or_else(varint::damaged)?;
+                Decoded::Block(Arc::new(read_frame(&mut file, &path, *frame)?))
+            }
+            Place::Dictionary(dimension) => {
+                let found = self.index.dictionaries.iter().find(|(name, _)| name == dimension.column());
+                Decoded::Dictionary(match found {
+                    Some((_, frame)) => Arc::new(Dictionary::decode(&read_frame(&mut file, &path, *frame)?)?),
+                    None => Arc::default(),
+                })
+            }
+        };
+        self.file = Some(file);
+        Ok(decoded)
+    }
+
+    /// The values of a dimension.
+    pub(super) fn dictionary(&mut self, dimension: Dimension) -> Result<Arc<Dictionary>, StorageError> {
+        match self.get(Place::Dictionary(dimension))? {
+            Decoded::Dictionary(dictionary) => Ok(dictionary),
+            _ => Err(varint::damaged()),
+        }
+    }
+
+    /// A summary of the segment at that place.
+    pub(super) fn part(&mut self, place: usize, summary: Summary) -> Result<ReadPart, StorageError> {
+        let (index, name) = (Arc::clone(&self.index), summary.to_string());
+        let parts = index.segments.get(place).ok_or_else(varint::damaged)?;
+        let PartAt(_, row_count, block, range) =
+            parts.iter().find(|part| part.0 == name).ok_or_else(varint::damaged)?;
+        match self.get(Place::Block(*block))? {
+            Decoded::Block(block) if range.start <= range.end && range.end <= block.len() => {
+                Ok(ReadPart { row_count: *row_count, block, range: range.clone() })
+            }
+            _ => Err(varint::damaged()),
+        }
+    }
+}
+
+/// Reads segments of a file whole, past the cache.
+pub(super) fn read(folder: &DataFolder, name: &str, places: &[usize]) -> Result<Contents, StorageError> {
+    let mut reader = SummaryCache::new(folder, u64::MAX).open(name)?;
+    let mut contents = Contents::default();
+    for (dimension, dictionary) in Dimension::ALL.into_iter().zip(&mut contents.dictionaries) {
+        *dictionary = reader.dictionary(dimension)?;
+    }
+    let index = Arc::clone(&reader.index);
+    for place in places {
+        let parts = index.segments.get(*place).ok_or_else(varint::damaged)?.iter().map(|part| {
+            let summary: Summary = part.0.parse()?;
+            let encoded = reader.part(*place, summary)?.encoded().to_vec();
+            Ok(Part { summary, row_count: part.1, encoded })
+        });
+        contents.segments.push(parts.collect::<Result<_, StorageError>>()?);
+    }
+    Ok(contents)
+}
+
+/// Every value that a file names.
+#[cfg(test)]
+pub(crate) fn words_of(path: &Path) -> String {
+    let mut file = File::open(path).unwrap();
+    let index = read_index(&mut file, path).unwrap();
+    let words = |(_, frame): &(String, Frame)| {
+        let dictionary = Dictionary::decode(&read_frame(&mut file, path, *frame).unwrap()).unwrap();
+        dictionary.iter().collect::<Vec<_>>().join("\n")
+    };
+    index.dictionaries.iter().map(words).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringViewArray, UInt16Array};
-
     use super::*;
-    use crate::lake::summary::Summaries;
 
-    #[test]
-    fn each_summary_is_read_back_by_its_place() {
-        let summaries: Summaries = "service status/stack".parse().unwrap();
-        let [service, status] = <[Summary; 2]>::try_from(summaries.0.clone()).unwrap();
-        let text = |values: &[Option<&str>]| -> ArrayRef { Arc::new(StringViewArray::from_iter(values.to_vec())) };
-        let numbers = |values: &[i64]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
-        let services =
-            RecordBatch::try_new(schema_of(service), vec![text(&[Some("cdn")]), numbers(&[3]), numbers(&[1 << 40])]);
-        let statuses = RecordBatch::try_new(
-            schema_of(status),
-            vec![
-                text(&[Some("cdn"), Some("cdn")]),
-                text(&[None, Some("a stack with a name of more than twelve bytes")]),
-                Arc::new(UInt16Array::from(vec![200, 404])),
-                numbers(&[2, 1]),
-            ],
-        );
-        let rows = [(service, services.unwrap()), (status, statuses.unwrap())];
+    fn contents() -> Contents {
+        let urls: Vec<String> = (0..20_000).map(|number| format!("/a/{number:06}")).collect();
+        let mut contents = Contents::default();
+        contents.dictionaries[Dimension::Url as usize] =
+            Arc::new(Dictionary::from_sorted(urls.iter().map(String::as_str)).unwrap());
+        let part = |name: &str, length: usize| Part {
+            summary: name.parse().unwrap(),
+            row_count: 3,
+            encoded: (0..length).map(|place| u8::try_from(place % 251).unwrap()).collect(),
+        };
+        contents.segments = vec![
+            vec![part("service", 5), part("url", BLOCK_BYTES / 2)],
+            vec![],
+            vec![part("url", BLOCK_BYTES), part("url/stack", 3)],
+        ];
+        contents
+    }
+
+    fn written(contents: &Contents) -> (tempfile::TempDir, DataFolder, &'static str) {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(root.path()).unwrap();
         let staged = folder.staged_path();
-        let size = write(&staged, &rows).unwrap();
+        let size = write(&staged, contents).unwrap();
         assert_eq!(size, std::fs::metadata(&staged).unwrap().len());
-        let cache = SummaryCache::new(&folder, 1 << 20);
-        folder.publish(&staged, "events/summaries.arrow").unwrap();
-        let file = SummaryFile { path: "events/summaries.arrow".to_owned(), size_bytes: size, summaries };
-        for (place, (summary, expected)) in rows.iter().enumerate() {
-            assert_eq!(cache.get(&file, place, *summary).unwrap(), *expected);
+        folder.publish(&staged, "events/some.summaries").unwrap();
+        (root, folder, "events/some.summaries")
+    }
+
+    #[test]
+    fn each_part_is_read_back_by_its_segment_and_summary() {
+        let contents = contents();
+        let (_root, folder, name) = written(&contents);
+        assert_eq!(read(&folder, name, &[0, 1, 2]).unwrap(), contents);
+        let cache = SummaryCache::new(&folder, 1 << 24);
+        let mut reader = cache.open(name).unwrap();
+        let wide: Summary = "url/stack".parse().unwrap();
+        assert_eq!(reader.part(2, wide).unwrap().encoded(), [0, 1, 2]);
+        assert!(reader.part(0, wide).is_err() && reader.part(3, wide).is_err());
+        std::fs::remove_file(folder.path_of(name)).unwrap();
+        let mut again = cache.open(name).unwrap();
+        assert_eq!(again.part(2, wide).unwrap().row_count, 3, "it is kept in memory");
+        assert!(again.dictionary(Dimension::Url).is_err());
+    }
+
+    #[test]
+    fn a_changed_byte_is_found_or_changes_nothing() {
+        let contents = contents();
+        let (_root, folder, name) = written(&contents);
+        let path = folder.path_of(name);
+        let bytes = std::fs::read(&path).unwrap();
+        for place in (0..bytes.len()).step_by(997).chain(bytes.len() - 24..bytes.len()) {
+            let mut changed = bytes.clone();
+            changed[place] ^= 4;
+            std::fs::write(&path, &changed).unwrap();
+            let unchanged = read(&folder, name, &[0, 1, 2]).map_or(true, |read| read == contents);
+            assert!(unchanged, "the byte at {place} of {}", bytes.len());
         }
-        std::fs::remove_file(folder.path_of(&file.path)).unwrap();
-        assert_eq!(cache.get(&file, 1, rows[1].0).unwrap(), rows[1].1, "it is kept in memory");
-        assert!(cache.get(&file, 2, rows[1].0).is_err());
     }
 }

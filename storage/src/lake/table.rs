@@ -55,9 +55,7 @@ impl EventTable {
         bucket: Bucket,
     ) -> Result<Self, StorageError> {
         let date = Arc::new(Field::new(DATE, DataType::Date32, false));
-        let mut fields = requests::schema().fields().to_vec();
-        fields.push(Arc::clone(&date));
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let schema = dated_schema();
         let dated_file = |segment: &Segment| {
             let date = ScalarValue::Date32(Some(date_number(segment.day, bucket)?));
             Ok(file_of(root, segment)?.with_partition_values(vec![date]))
@@ -66,7 +64,7 @@ impl EventTable {
         let mut logged = Vec::new();
         for payload in log_payloads {
             for batch in log::decode(payload)? {
-                logged.extend(with_date(&schema, &batch, days, bucket)?);
+                logged.extend(dated(&batch, days, bucket)?);
             }
         }
         let in_files: u64 = segments.iter().map(|segment| segment.event_count).sum();
@@ -98,10 +96,6 @@ impl EventTable {
     /// How many events it holds, before any filter.
     pub(super) fn event_count(&self) -> u64 {
         self.event_count
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.logged.is_empty()
     }
 
     fn scan_files(
@@ -142,13 +136,15 @@ fn file_of(root: &Path, segment: &Segment) -> Result<PartitionedFile, StorageErr
     Ok(file)
 }
 
+fn dated_schema() -> SchemaRef {
+    let date = Arc::new(Field::new(DATE, DataType::Date32, false));
+    let mut fields = requests::schema().fields().to_vec();
+    fields.push(date);
+    Arc::new(Schema::new(fields))
+}
+
 /// The batch's events of those days, with their bucket as a last column; `None` where there are none.
-fn with_date(
-    schema: &SchemaRef,
-    batch: &RecordBatch,
-    days: DayRange,
-    bucket: Bucket,
-) -> Result<Option<RecordBatch>, StorageError> {
+pub(super) fn dated(batch: &RecordBatch, days: DayRange, bucket: Bucket) -> Result<Option<RecordBatch>, StorageError> {
     let (first, last) = days.as_numbers();
     let numbers: Vec<i64> = segment::times(batch)?.values().iter().map(|ts| segment::day_of(*ts)).collect();
     let keep: BooleanArray = numbers.iter().map(|day| Some((first..=last).contains(day))).collect();
@@ -160,7 +156,7 @@ fn with_date(
     let kept = filter_record_batch(batch, &keep)?;
     let mut columns = kept.columns().to_vec();
     columns.push(Arc::new(dates));
-    Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
+    Ok(Some(RecordBatch::try_new(dated_schema(), columns)?))
 }
 
 #[async_trait]

@@ -1,15 +1,24 @@
 //! What the lake holds, and whether its summaries say what its events say.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
 
-use super::query::counted;
+use arrow::array::{Array as _, Int64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::{cast, col};
+
+use super::Lake;
+use super::aggregate::Measure;
+use super::engine::counted;
+use super::part::{self, Row};
 use super::summary::Summary;
+use super::summary_file::{self, Contents, Part};
 use super::table::EventTable;
-use super::{Lake, summary_file};
 use crate::blocking;
 use crate::catalog::{Segment, SegmentDay};
 use crate::error::StorageError;
+use crate::events::segment;
 use crate::ids::OrganizationUid;
 
 /// Where a summary and the events that it adds up do not say the same.
@@ -69,7 +78,8 @@ impl Lake {
             }
             Err(error) => problems.push((None, with_causes(&error))),
         }
-        let summaries = segment.summaries.iter().flat_map(|file| file.summaries.0.iter().enumerate());
+        let summaries =
+            segment.summaries.iter().flat_map(|of| of.summaries.0.iter().map(|summary| (of.place, summary)));
         for (place, summary) in summaries {
             verified.summaries += 1;
             match self.says_the_same(segment, place, *summary).await {
@@ -91,13 +101,56 @@ impl Lake {
         Ok(self.session.read_table(Arc::new(events))?.count().await? as u64)
     }
 
+    /// Asks the engine, which shares no code with what makes summaries.
     async fn says_the_same(&self, segment: &Segment, place: usize, summary: Summary) -> Result<bool, StorageError> {
         let events = self.session.read_table(Arc::new(EventTable::of_segment(self.folder.root(), segment)?))?;
-        let expected = self.added_up(events, summary, counted(summary.measures()), u64::MAX).await?;
-        let path = segment.summaries.as_ref().map(|file| self.folder.path_of(&file.path)).unwrap_or_default();
-        let stored = blocking(move || summary_file::read(&path, place, summary)).await?;
-        Ok(expected.is_some_and(|expected| expected == stored))
+        let columns = summary
+            .dimensions()
+            .into_iter()
+            .map(|dimension| cast(col(dimension.column()), DataType::Utf8View).alias(dimension.column()));
+        let expected = events.aggregate(columns.collect(), counted(summary.measures()))?.collect().await?;
+        let (folder, path) = (self.folder.clone(), segment.summaries.as_ref().map(|of| of.path.clone()));
+        let contents = blocking(move || summary_file::read(&folder, &path.unwrap_or_default(), &[place])).await?;
+        let part = contents.segments.iter().flatten().find(|part| part.summary == summary);
+        let part = part.ok_or_else(|| StorageError::Corrupt(format!("a file without summary `{summary}`")))?;
+        Ok(rows_of_batches(summary, &expected)? == rows_of_part(&contents, part)?)
     }
+}
+
+/// Rows in words: the values of the dimensions, then what is added up.
+type Rows = BTreeMap<Vec<Option<String>>, Vec<u64>>;
+
+fn rows_of_part(contents: &Contents, part: &Part) -> Result<Rows, StorageError> {
+    let dimensions = part.summary.dimensions();
+    let in_words = |row: Row| {
+        let values = dimensions
+            .iter()
+            .zip(row.codes)
+            .map(|(dimension, code)| contents.dictionaries[*dimension as usize].value_of(code).map(str::to_owned));
+        let measures = part.summary.measures().iter().map(|measure| match measure {
+            Measure::Count => row.count,
+            Measure::Bytes => row.bytes,
+        });
+        (values.collect(), measures.collect())
+    };
+    Ok(part::decode(&part.encoded, part.summary.layout())?.into_iter().map(in_words).collect())
+}
+
+fn rows_of_batches(summary: Summary, batches: &[RecordBatch]) -> Result<Rows, StorageError> {
+    let mut rows = Rows::new();
+    let dimensions = summary.dimensions();
+    for batch in batches {
+        let texts = dimensions.iter().map(|dimension| segment::column::<StringViewArray>(batch, dimension.column()));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        let sums = summary.measures().iter().map(|measure| segment::column::<Int64Array>(batch, measure.column()));
+        let sums = sums.collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let value = |texts: &&StringViewArray| texts.is_valid(row).then(|| texts.value(row).to_owned());
+            let values = texts.iter().map(value).collect();
+            rows.insert(values, sums.iter().map(|sums| sums.value(row).unsigned_abs()).collect());
+        }
+    }
+    Ok(rows)
 }
 
 /// An error in one line with all that led to it.

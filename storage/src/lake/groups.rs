@@ -1,0 +1,374 @@
+//! The groups of a question, counted in memory from rows that were added up before.
+//!
+//! Every row comes in the codes of the dictionaries of its source. These are merged first, so that a group is one number:
+//! its bucket and its values' codes, the most significant first. Numbers are in the order of what they stand for, which is
+//! also how ties are broken. Where there are few possible groups each has a cell of its own; else groups are gathered as
+//! they come, sorted and combined.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::execution::memory_pool::MemoryReservation;
+
+use super::aggregate::{Aggregate, Dimension, Filter, Measure, Order};
+use super::dictionary::Dictionary;
+use super::part::{self, Layout, Run};
+use super::summary_file::{Dictionaries, ReadPart};
+use super::table::DATE;
+use super::varint;
+use crate::error::StorageError;
+
+/// So many cells are made however few rows there are.
+const FEW_CELLS: u64 = 1 << 16;
+
+/// So many cells are made at most.
+const MANY_CELLS: u64 = 1 << 24;
+
+/// Groups are combined when so many were gathered.
+const GATHERED: usize = 1 << 20;
+
+/// Rows of a batch of the answer.
+const BATCH_ROWS: usize = 8192;
+
+/// What stands for a value that a filter does not let through.
+const LEFT_OUT: u64 = u64::MAX;
+
+/// Rows with dictionaries of their own.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// Of the dimensions that are asked about.
+    pub(super) dictionaries: Dictionaries,
+    pub(super) parts: Vec<SourcePart>,
+}
+
+/// Rows of one bucket.
+#[derive(Debug)]
+pub(super) struct SourcePart {
+    /// The bucket's first day, in days since 1970-01-01; of no meaning where there are no buckets.
+    pub(super) date: i32,
+    pub(super) dimensions: Vec<Dimension>,
+    pub(super) layout: Layout,
+    pub(super) rows: ReadPart,
+}
+
+/// One group: its number, how many events, their bytes.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    number: u64,
+    count: u64,
+    bytes: u64,
+}
+
+/// Counts groups.
+struct Counter<'a> {
+    question: &'a Aggregate,
+    /// The first days of all buckets; one of no meaning where there are none.
+    dates: Vec<i32>,
+    /// The values of each dimension of the group.
+    values: Vec<Arc<Dictionary>>,
+    cells: Cells,
+}
+
+enum Cells {
+    /// A cell for each possible group.
+    All { counts: Vec<u64>, bytes: Vec<u64> },
+    /// The groups that there are, and how many of them are combined.
+    Some { gathered: Vec<Group>, combined: usize },
+}
+
+/// Counts the groups of a question. `read` hears how many rows were read, whenever some were.
+///
+/// # Errors
+/// [`StorageError::TooLarge`] where that takes more memory than can be reserved.
+pub(super) fn count(
+    question: &Aggregate,
+    sources: &[Source],
+    memory: &MemoryReservation,
+    mut read: impl FnMut(u64),
+) -> Result<Counted, StorageError> {
+    let mut values = Vec::new();
+    let mut codes = BTreeMap::new();
+    for dimension in &question.group {
+        let dictionaries: Vec<_> = sources.iter().map(|source| source.dictionary(*dimension)).collect();
+        let (merged, merged_codes) = Dictionary::merged(&dictionaries)?;
+        if sources.len() > 1 {
+            reserve(memory, merged.size_bytes())?;
+        }
+        values.push(merged);
+        codes.insert(*dimension, merged_codes);
+    }
+    let rows = sources.iter().flat_map(|source| &source.parts).map(|part| part.rows.row_count).sum();
+    let mut counter = Counter::new(question, sources, values, rows, memory)?;
+    for (place, source) in sources.iter().enumerate() {
+        let codes = codes.iter().map(|(dimension, codes)| (*dimension, codes[place].as_slice())).collect();
+        let columns = counter.columns(source, &codes);
+        for part in &source.parts {
+            counter.add(part, &columns, memory)?;
+            read(part.rows.row_count);
+        }
+    }
+    counter.finish(memory)
+}
+
+pub(super) fn reserve(memory: &MemoryReservation, bytes: usize) -> Result<(), StorageError> {
+    memory.try_grow(bytes).map_err(|_| StorageError::TooLarge("the groups of a report"))
+}
+
+impl Source {
+    fn dictionary(&self, dimension: Dimension) -> Arc<Dictionary> {
+        Arc::clone(&self.dictionaries[dimension as usize])
+    }
+}
+
+/// What each code of a dimension adds to a group's number, or [`LEFT_OUT`].
+type Columns = BTreeMap<Dimension, Vec<u64>>;
+
+impl<'a> Counter<'a> {
+    fn new(
+        question: &'a Aggregate,
+        sources: &[Source],
+        values: Vec<Arc<Dictionary>>,
+        rows: u64,
+        memory: &MemoryReservation,
+    ) -> Result<Self, StorageError> {
+        let mut dates: Vec<i32> = sources.iter().flat_map(|source| &source.parts).map(|part| part.date).collect();
+        dates.sort_unstable();
+        dates.dedup();
+        if question.bucket.is_none() {
+            dates.truncate(1);
+        }
+        let sizes = values.iter().map(|values| values.len() as u64 + 1);
+        let cells = sizes.fold(Some(dates.len() as u64), |cells, size| cells?.checked_mul(size));
+        let cells = cells.ok_or(StorageError::TooLarge("the groups of a report"))?;
+        let with_bytes = question.measures.contains(&Measure::Bytes);
+        let cells = if cells <= FEW_CELLS.max(rows.saturating_mul(4)).min(MANY_CELLS) {
+            let size = usize::try_from(cells).unwrap_or(usize::MAX);
+            reserve(memory, size * size_of::<u64>() * if with_bytes { 2 } else { 1 })?;
+            Cells::All { counts: vec![0; size], bytes: vec![0; if with_bytes { size } else { 0 }] }
+        } else {
+            let gathered = usize::try_from(rows).unwrap_or(usize::MAX).min(2 * GATHERED);
+            reserve(memory, gathered * size_of::<Group>())?;
+            Cells::Some { gathered: Vec::new(), combined: 0 }
+        };
+        Ok(Self { question, dates, values, cells })
+    }
+
+    /// How far apart the numbers of two neighbouring values of the dimension at that place of the group are.
+    fn stride(&self, place: usize) -> u64 {
+        self.values[place + 1..].iter().map(|values| values.len() as u64 + 1).product()
+    }
+
+    fn columns(&self, source: &Source, codes: &BTreeMap<Dimension, &[u32]>) -> Columns {
+        let column = |dimension: Dimension| {
+            let dictionary = &source.dictionaries[dimension as usize];
+            let mut numbers = vec![0; dictionary.len() + 1];
+            if let Some(place) = self.question.group.iter().position(|grouped| *grouped == dimension) {
+                let (stride, last) = (self.stride(place), self.values[place].len() as u64);
+                // No value comes after all values.
+                let numbered = codes[&dimension].iter().map(|code| u64::from(*code).checked_sub(1).unwrap_or(last));
+                numbers = numbered.map(|rank| rank * stride).collect();
+            }
+            for (number, code) in numbers.iter_mut().zip(0..) {
+                if !self.lets_through(dimension, dictionary.value_of(code)) {
+                    *number = LEFT_OUT;
+                }
+            }
+            (dimension, numbers)
+        };
+        self.question.dimensions().into_iter().map(column).collect()
+    }
+
+    fn lets_through(&self, dimension: Dimension, value: Option<&str>) -> bool {
+        self.question.filters.iter().all(|filter| match filter {
+            Filter::OneOf(of, values) if *of == dimension => {
+                value.is_some_and(|value| values.iter().any(|v| v == value))
+            }
+            Filter::Status(status) if dimension == Dimension::Status => value == Some(status.to_string().as_str()),
+            Filter::Present(of) if *of == dimension => value.is_some(),
+            _ => true,
+        })
+    }
+
+    fn add(&mut self, part: &SourcePart, columns: &Columns, memory: &MemoryReservation) -> Result<(), StorageError> {
+        let in_buckets = self.question.bucket.is_some();
+        let bucket = if in_buckets { self.dates.partition_point(|date| *date < part.date) } else { 0 };
+        let first = bucket as u64 * self.values.iter().map(|values| values.len() as u64 + 1).product::<u64>();
+        let of_columns: Vec<Option<&[u64]>> =
+            part.dimensions.iter().map(|dimension| columns.get(dimension).map(Vec::as_slice)).collect();
+        part::visit(part.rows.encoded(), part.layout, |run| {
+            let (last, before) = of_columns.split_last().ok_or_else(varint::damaged)?;
+            let mut base = first;
+            for (code, numbers) in run.before.iter().zip(before) {
+                match number_of(*numbers, *code)? {
+                    LEFT_OUT => return Ok(()),
+                    number => base += number,
+                }
+            }
+            self.cells.add(&run, base, *last)
+        })?;
+        self.cells.combine_if_many(memory)
+    }
+
+    fn finish(mut self, memory: &MemoryReservation) -> Result<Counted, StorageError> {
+        let mut groups = match std::mem::replace(&mut self.cells, Cells::Some { gathered: Vec::new(), combined: 0 }) {
+            Cells::Some { mut gathered, .. } => {
+                combine(&mut gathered);
+                gathered
+            }
+            Cells::All { counts, bytes } => {
+                let found = counts.iter().filter(|count| **count > 0).count();
+                reserve(memory, found * size_of::<Group>())?;
+                let mut groups = Vec::with_capacity(found);
+                groups.extend((0..).zip(&counts).filter(|(_, count)| **count > 0).map(|(number, count)| {
+                    let place = usize::try_from(number).unwrap_or(usize::MAX);
+                    Group { number, count: *count, bytes: bytes.get(place).copied().unwrap_or_default() }
+                }));
+                groups
+            }
+        };
+        match self.question.order {
+            Order::CountDescending => {
+                groups.sort_unstable_by_key(|group| (std::cmp::Reverse(group.count), group.number));
+            }
+            Order::CountAscending => groups.sort_unstable_by_key(|group| (group.count, group.number)),
+            Order::Date => {}
+        }
+        Ok(Counted {
+            schema: schema_of(self.question),
+            dates: self.question.bucket.map(|_| self.dates),
+            dimensions: self.values,
+            measures: self.question.measures.clone(),
+            groups,
+            given: 0,
+        })
+    }
+}
+
+fn number_of(numbers: Option<&[u64]>, code: u32) -> Result<u64, StorageError> {
+    numbers.map_or(Ok(0), |numbers| numbers.get(code as usize).copied().ok_or_else(varint::damaged))
+}
+
+impl Cells {
+    fn add(&mut self, run: &Run<'_>, base: u64, numbers: Option<&[u64]>) -> Result<(), StorageError> {
+        match self {
+            Self::All { counts, bytes } => {
+                for (place, (code, count)) in run.last.iter().zip(run.counts).enumerate() {
+                    let number = number_of(numbers, *code)?;
+                    if number == LEFT_OUT {
+                        continue;
+                    }
+                    let cell = usize::try_from(base + number).unwrap_or(usize::MAX);
+                    *counts.get_mut(cell).ok_or_else(varint::damaged)? += count;
+                    if let (Some(sum), Some(bytes)) = (bytes.get_mut(cell), run.bytes.get(place)) {
+                        *sum += bytes;
+                    }
+                }
+            }
+            Self::Some { gathered, .. } => {
+                gathered.reserve(run.last.len());
+                for (place, (code, count)) in run.last.iter().zip(run.counts).enumerate() {
+                    let number = number_of(numbers, *code)?;
+                    if number != LEFT_OUT {
+                        let bytes = run.bytes.get(place).copied().unwrap_or_default();
+                        gathered.push(Group { number: base + number, count: *count, bytes });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps gathered groups from taking many times the memory of those that there are.
+    fn combine_if_many(&mut self, memory: &MemoryReservation) -> Result<(), StorageError> {
+        if let Self::Some { gathered, combined } = self
+            && gathered.len() >= GATHERED.max(*combined * 2)
+        {
+            combine(gathered);
+            if gathered.len() > *combined {
+                // Up to the next time there may be twice as many.
+                reserve(memory, (gathered.len() - *combined) * 2 * size_of::<Group>())?;
+                *combined = gathered.len();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn combine(groups: &mut Vec<Group>) {
+    groups.sort_unstable_by_key(|group| group.number);
+    groups.dedup_by(|group, kept| {
+        let same = group.number == kept.number;
+        if same {
+            kept.count += group.count;
+            kept.bytes += group.bytes;
+        }
+        same
+    });
+}
+
+/// The columns of an answer.
+pub(super) fn schema_of(question: &Aggregate) -> SchemaRef {
+    let date = question.bucket.map(|_| Field::new(DATE, DataType::Date32, false));
+    let texts = question.group.iter().map(|dimension| Field::new(dimension.column(), DataType::Utf8, true));
+    let measures = question.measures.iter().map(|measure| Field::new(measure.column(), DataType::Int64, false));
+    Arc::new(Schema::new(date.into_iter().chain(texts).chain(measures).collect::<Vec<_>>()))
+}
+
+/// Counted groups, in the order that was asked for.
+#[derive(Debug)]
+pub(super) struct Counted {
+    schema: SchemaRef,
+    dates: Option<Vec<i32>>,
+    dimensions: Vec<Arc<Dictionary>>,
+    measures: Vec<Measure>,
+    groups: Vec<Group>,
+    given: usize,
+}
+
+impl Counted {
+    /// The next rows; `None` at the end.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, StorageError> {
+        let groups = &self.groups[self.given..(self.given + BATCH_ROWS).min(self.groups.len())];
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        let mut numbers: Vec<u64> = groups.iter().map(|group| group.number).collect();
+        for dictionary in self.dimensions.iter().rev() {
+            columns.push(Arc::new(texts(dictionary, &mut numbers)));
+        }
+        if let Some(dates) = &self.dates {
+            let place = |number: &u64| usize::try_from(*number).unwrap_or(usize::MAX);
+            columns.push(Arc::new(Date32Array::from_iter_values(numbers.iter().map(|number| dates[place(number)]))));
+        }
+        columns.reverse();
+        for measure in &self.measures {
+            let of = |group: &Group| match measure {
+                Measure::Count => group.count,
+                Measure::Bytes => group.bytes,
+            };
+            let numbers = groups.iter().map(|group| i64::try_from(of(group)).unwrap_or(i64::MAX));
+            columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+        }
+        self.given += groups.len();
+        Ok(Some(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
+    }
+}
+
+/// The values of the least significant dimension, which is taken off the numbers.
+fn texts(dictionary: &Dictionary, numbers: &mut [u64]) -> arrow::array::StringArray {
+    let size = dictionary.len() as u64 + 1;
+    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 32);
+    for number in numbers {
+        let place = usize::try_from(*number % size).unwrap_or(usize::MAX);
+        *number /= size;
+        if place == dictionary.len() {
+            texts.append_null();
+        } else {
+            texts.append_value(dictionary.get(place));
+        }
+    }
+    texts.finish()
+}
