@@ -19,6 +19,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Catalog;
+use super::job_writer::JobWriter;
+use super::recent::Recent;
 use crate::clock::Clock;
 use crate::error::StorageError;
 
@@ -89,7 +91,8 @@ async fn connect_sqlite(path: &Path, clock: Clock) -> Result<Catalog, StorageErr
     connection.close().await?;
     let options = AnyConnectOptions::from_str(&sqlite_url(path)?)?;
     let pool = || {
-        AnyPoolOptions::new().after_connect(|connection, _| {
+        // A file is not lost as a server is: to try a connection before each use would only take time.
+        AnyPoolOptions::new().test_before_acquire(false).after_connect(|connection, _| {
             Box::pin(async move {
                 let busy_ms = BUSY_TIMEOUT.as_millis();
                 let pragmas =
@@ -99,12 +102,16 @@ async fn connect_sqlite(path: &Path, clock: Clock) -> Result<Catalog, StorageErr
             })
         })
     };
+    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+    let begin_write = "begin immediate";
     Ok(Catalog {
-        writer: pool().max_connections(1).connect_with(options.clone()).await?,
         reader: pool().max_connections(SQLITE_READERS).connect_with(options).await?,
-        begin_write: "begin immediate",
+        job_writer: Some(JobWriter::start(writer.clone(), begin_write)),
+        writer,
+        begin_write,
         begin_read: "begin",
         clock,
+        recent: Recent::new(),
     })
 }
 
@@ -131,6 +138,8 @@ async fn connect_postgres(address: &PostgresAddress, clock: Clock) -> Result<Cat
         reader: pool,
         begin_write: "begin",
         begin_read: "begin isolation level repeatable read read only",
+        job_writer: None,
         clock,
+        recent: Recent::new(),
     })
 }
