@@ -2,7 +2,8 @@
 //!
 //! `SQLite` has one writer at a time. So writes go through a pool of one connection and take the write lock when they
 //! begin: a transaction never fails half-way because another writer came between. Readers have connections of their own
-//! and, with the write-ahead log, never wait for the writer. Another process (an operator's command beside a running
+//! and, with the write-ahead log, never wait for the writer. The many small writes of jobs share commits, see
+//! `job_writer.rs`. Another process (an operator's command beside a running
 //! server) is waited for.
 //!
 //! `PostgreSQL` has one pool for all. A connection is tried before it is used and made anew where it was lost, so that a

@@ -199,3 +199,73 @@ async fn write_group(
 fn group_failed() -> StorageError {
     StorageError::Background("the transaction of this job's move could not be committed".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use futures::future::join_all;
+
+    use super::super::NewJob;
+    use super::super::organizations::tests::{catalog, nobody};
+    use super::*;
+    use crate::ids::{JobId, OrganizationUid};
+
+    fn job_of(organization: &OrganizationUid) -> NewJob {
+        NewJob {
+            id: JobId::mint(),
+            organization: organization.clone(),
+            report: "usage".to_owned(),
+            parameters: "{}".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_moves_made_at_once_a_refused_one_is_refused_alone() {
+        let (catalog, _clock, _folder) = catalog().await;
+        let (organization, nowhere) = (catalog.create_organization("Acme").await.unwrap(), nobody());
+        let jobs: Vec<NewJob> =
+            (0..200).map(|at| job_of(if at % 10 == 0 { &nowhere } else { &organization })).collect();
+        let inserted = join_all(jobs.iter().map(|job| catalog.insert_job(job))).await;
+        for (at, (job, inserted)) in jobs.iter().zip(&inserted).enumerate() {
+            assert_eq!(inserted.is_ok(), at % 10 != 0, "{at}");
+            assert_eq!(catalog.job(&organization, &job.id).await.unwrap().is_some(), at % 10 != 0, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_claims_made_at_once_each_has_a_job_of_its_own_or_none() {
+        let (catalog, _clock, _folder) = catalog().await;
+        let organization = catalog.create_organization("Acme").await.unwrap();
+        for _ in 0..20 {
+            catalog.insert_job(&job_of(&organization)).await.unwrap();
+        }
+        let workers: Vec<String> = (0..30).map(|number| format!("worker {number}")).collect();
+        let claimed = join_all(workers.iter().map(|worker| catalog.claim_job(worker, 60_000))).await;
+        let claimed: Vec<_> = claimed.into_iter().filter_map(Result::unwrap).map(|job| job.id).collect();
+        assert_eq!(claimed.len(), 20);
+        assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), 20);
+    }
+
+    #[tokio::test]
+    async fn after_a_claim_commits_are_synced_as_before() {
+        let (catalog, _clock, _folder) = catalog().await;
+        let organization = catalog.create_organization("Acme").await.unwrap();
+        catalog.insert_job(&job_of(&organization)).await.unwrap();
+        assert!(catalog.claim_job("worker", 60_000).await.unwrap().is_some());
+        if catalog.is_sqlite() {
+            let synchronous = sqlx::query_scalar("pragma synchronous").fetch_one(&catalog.writer).await;
+            let full: i64 = 2;
+            assert_eq!(synchronous.unwrap(), full);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_catalog_takes_no_move() {
+        let (catalog, _clock, _folder) = catalog().await;
+        let organization = catalog.create_organization("Acme").await.unwrap();
+        catalog.close().await;
+        let refused = catalog.insert_job(&job_of(&organization)).await.unwrap_err();
+        assert!(refused.is_temporary(), "{refused}");
+    }
+}
