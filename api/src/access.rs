@@ -12,7 +12,6 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use tally_jobs::parameters::{Faults, Refusal};
-use tally_storage::catalog::Role;
 use tally_storage::ids::OrganizationUid;
 
 use crate::error::{ApiError, Secret, one_fault};
@@ -88,7 +87,7 @@ async fn report_access(request: &HttpRequest) -> Result<ReportAccess, ApiError> 
             return Err(error.into());
         }
     };
-    let permitted = access.as_ref().and_then(|access| access.role).is_some_and(Role::may_report);
+    let permitted = access.as_ref().is_some_and(|access| access.may_report());
     let rate = match (&organization, &access) {
         (Ok(uid), Some(access)) if permitted => state.rate.count_organization(uid, access.requests_per_second).await,
         _ => state.rate.count_address(client_address(request)),

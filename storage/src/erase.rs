@@ -91,6 +91,7 @@ impl Store {
         })
         .await?;
         transaction.commit().await?;
+        self.catalog.forget_recent();
         let traces = ErasedTraces {
             results: withdrawn.results.len() as u64,
             jobs_begun_again: withdrawn.jobs,
@@ -188,7 +189,7 @@ mod tests {
         let folder = &fixture.store.folder;
         let mut pages = PageWriter::create(folder, &fixture.organization, &schema, None, 0).unwrap();
         pages.push(&row).unwrap();
-        let written = pages.finish().unwrap();
+        let written = pages.finish().unwrap().publish().unwrap();
         JobResult {
             uid: written.path.clone(),
             path: written.path,

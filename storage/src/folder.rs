@@ -124,6 +124,20 @@ impl DataFolder {
         sync_folder(folder)
     }
 
+    /// The same for a file that was written just now, is still open and has not been synced. The move comes before the
+    /// sync, so that both are one write of the file system's journal: until the catalog says the name it means nothing.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), or when the file cannot be synced.
+    pub(crate) fn publish_open(&self, file: &File, staged: &Path, name: &str) -> Result<(), StorageError> {
+        let target = self.path_of(name);
+        let folder = target.parent().unwrap_or(&self.0.root);
+        create_folder_durably(folder)?;
+        fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
+        file.sync_all().map_err(|e| StorageError::file("could not sync", &target, e))?;
+        sync_folder(folder)
+    }
+
     /// Deletes a file that the catalog no longer names; one that is gone already is fine.
     ///
     /// # Errors

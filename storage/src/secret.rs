@@ -4,6 +4,8 @@
 //! is hashed slowly instead, see `password.rs`. The digest's first characters find a row by its index; the whole digest
 //! is compared in constant time, so that an answer's delay tells nothing about a stored digest.
 
+use std::hash::{Hash, Hasher};
+
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -17,7 +19,8 @@ pub(crate) fn mint(prefix: &str) -> String {
     format!("{prefix}{}", hex::encode(random))
 }
 
-/// A secret's SHA-256, in hex.
+/// A secret's SHA-256, in hex. Two are compared in constant time.
+#[derive(Clone)]
 pub(crate) struct Digest(String);
 
 impl Digest {
@@ -39,6 +42,20 @@ impl Digest {
     /// Whether a stored digest is this one, in constant time.
     pub(crate) fn matches(&self, stored: &str) -> bool {
         self.0.as_bytes().ct_eq(stored.as_bytes()).into()
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(&other.0)
+    }
+}
+
+impl Eq for Digest {}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

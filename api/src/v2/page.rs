@@ -1,6 +1,7 @@
 //! A page as its clients get it, rendered straight from its columns and kept in a bounded cache.
 //!
-//! A finished result never changes, so a page that was rendered once is right as long as the result exists.
+//! A finished result never changes, so a page that was rendered once is right as long as the result exists. Whether it
+//! does the caller knows: a page is kept under its result's uid, and asked for with the row of a finished job.
 
 use std::sync::Arc;
 
@@ -32,6 +33,11 @@ impl PageCache {
         Self { pages: Cache::builder().max_capacity(size_bytes).weigher(weigh).build() }
     }
 
+    /// The page of that result, where it was rendered before.
+    pub(crate) fn known(&self, result: &JobResult, page: u64) -> Option<Bytes> {
+        self.pages.get(&key(result, page))
+    }
+
     /// The page of a job's result, which has a page of that number.
     pub(crate) async fn get(
         &self,
@@ -40,15 +46,19 @@ impl PageCache {
         result: &JobResult,
         page: u64,
     ) -> Result<Bytes, ApiError> {
-        let key = (Arc::from(result.uid.as_str()), page);
-        if let Some(page) = self.pages.get(&key) {
-            return Ok(page);
+        if let Some(known) = self.known(result, page) {
+            return Ok(known);
         }
+        let key = key(result, page);
         let (folder, job, result) = (folder.clone(), job.clone(), result.clone());
         let rendered = tokio::task::spawn_blocking(move || render(&folder, &job, &result, page)).await??;
         self.pages.insert(key, rendered.clone());
         Ok(rendered)
     }
+}
+
+fn key(result: &JobResult, page: u64) -> (Arc<str>, u64) {
+    (Arc::from(result.uid.as_str()), page)
 }
 
 fn internal(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {

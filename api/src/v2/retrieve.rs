@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER};
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 use tally_jobs::parameters::{Faults, Refusal};
 use tally_storage::catalog::{Job, JobResult, JobState};
@@ -23,6 +23,9 @@ pub(crate) async fn retrieve_data(
     let (organization, page) = access.with(page)?;
     let unknown = || ApiError::Unknown(format!("job `{job_id}`"));
     let id: JobId = job_id.parse().map_err(|_| unknown())?;
+    if let Some(answer) = from_memory(&request, &state, &organization, &id, page) {
+        return Ok(answer);
+    }
     let job = state.store.catalog.job(&organization, &id).await?.ok_or_else(unknown)?;
     match (job.state, &job.result) {
         (JobState::Queued | JobState::Running, _) => active(&state, &job).await,
@@ -72,6 +75,22 @@ async fn active(state: &AppState, job: &Job) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().insert_header((RETRY_AFTER, left_ms.div_ceil(1000).max(1))).json(body))
 }
 
+/// A page that was rendered before, of a job that was finished a moment ago: nobody else is asked. What has to be read
+/// from the result's file waits for the job's row as it is now, since the file may be gone.
+fn from_memory(
+    request: &HttpRequest,
+    state: &AppState,
+    organization: &OrganizationUid,
+    id: &JobId,
+    page: u64,
+) -> Option<HttpResponse> {
+    let job = state.store.catalog.recently_finished(organization, id)?;
+    let result = job.result.as_ref()?;
+    let body = state.pages.known(result, page)?;
+    let (mut response, unchanged) = head(request, organization, id, result, page);
+    Some(if unchanged { response.finish() } else { response.body(body) })
+}
+
 async fn page_of(
     request: &HttpRequest,
     state: &AppState,
@@ -84,6 +103,21 @@ async fn page_of(
         let last = result.page_count - 1;
         return Err(ApiError::invalid("page", format!("`{page}` lies past the end: the last page is {last}.")));
     }
+    let (mut response, unchanged) = head(request, organization, &job.id, result, page);
+    if unchanged {
+        return Ok(response.finish());
+    }
+    Ok(response.body(state.pages.get(&state.store.folder, job, result, page).await?))
+}
+
+/// Status and headers of a page, and whether the client has the page already.
+fn head(
+    request: &HttpRequest,
+    organization: &OrganizationUid,
+    id: &JobId,
+    result: &JobResult,
+    page: u64,
+) -> (HttpResponseBuilder, bool) {
     let etag = format!("\"{}-{page}\"", result.uid);
     let unchanged = header(request, IF_NONE_MATCH.as_str()).is_some_and(|given| matches_etag(given, &etag));
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -92,12 +126,11 @@ async fn page_of(
         .insert_header((CACHE_CONTROL, "private, no-cache"))
         .insert_header(("X-Page-Count", result.page_count))
         .insert_header(("X-Row-Count", result.row_count))
-        .insert_header((LINK, links(organization, &job.id, page, result.page_count)));
-    if unchanged {
-        return Ok(response.finish());
+        .insert_header((LINK, links(organization, id, page, result.page_count)));
+    if !unchanged {
+        response.content_type("application/json");
     }
-    let body = state.pages.get(&state.store.folder, job, result, page).await?;
-    Ok(response.content_type("application/json").body(body))
+    (response, unchanged)
 }
 
 /// The comparison of RFC 9110 for `If-None-Match`: weak, over a list.

@@ -105,7 +105,7 @@ impl Pages {
 
     pub(super) fn finish(self) -> Result<Computed, JobError> {
         Ok(Computed {
-            written: self.writer.finish()?,
+            pages: self.writer.finish()?,
             total: self.total,
             document_count: self.document_count,
             marker: self.last_bucket,
@@ -154,11 +154,5 @@ pub(super) async fn answer_rows(
 ) -> Result<Computed, JobError> {
     let mut pages = Pages::create(task, about)?;
     each_batch(task, aggregate, |batch| pages.push(batch)).await?;
-    finish(pages).await
-}
-
-/// Syncing a file waits for the disk; nothing else does so meanwhile.
-pub(super) async fn finish(pages: Pages) -> Result<Computed, JobError> {
-    let finished = tokio::task::spawn_blocking(move || pages.finish()).await;
-    finished.map_err(|error| JobError::Storage(StorageError::Background(error.to_string())))?
+    pages.finish()
 }

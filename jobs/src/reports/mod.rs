@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use tally_storage::ids::OrganizationUid;
 use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure};
-use tally_storage::results::WrittenResult;
+use tally_storage::results::UnnamedResult;
 use tally_storage::store::Store;
 
 pub use self::answer::ProgressCell;
@@ -153,11 +153,11 @@ impl Task<'_> {
     }
 }
 
-/// A computed report: its file and what is said about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A computed report: its pages and what is said about it.
+#[derive(Debug)]
 pub struct Computed {
-    /// The result's file.
-    pub written: WrittenResult,
+    /// The result's file, which has no name yet: nothing is left of it where this is dropped.
+    pub pages: UnnamedResult,
     /// The sum of the counts of all rows, skipped ones too.
     pub total: u64,
     /// The number of all rows, skipped ones too.

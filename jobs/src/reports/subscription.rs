@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use async_trait::async_trait;
 
-use super::answer::{Pages, finish, schema};
+use super::answer::{Pages, schema};
 use super::{About, Computed, Marker, Report, Task, total};
 use crate::error::JobError;
 
@@ -40,7 +40,7 @@ impl Report for Subscription {
         let row = RecordBatch::try_new(schema(ABOUT.columns), columns.to_vec())?;
         let mut pages = Pages::create(task, &ABOUT)?;
         pages.push(&row)?;
-        finish(pages).await
+        pages.finish()
     }
 }
 

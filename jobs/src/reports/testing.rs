@@ -110,7 +110,8 @@ pub(super) async fn rows_of(name: &str, more: &[(&str, &str)]) -> String {
         progress: &ProgressCell::default(),
     };
     let computed = report.compute(&task).await.unwrap();
-    let page = read_page(&store.folder, &computed.written.path, 0).unwrap().unwrap();
+    let written = computed.pages.publish().unwrap();
+    let page = read_page(&store.folder, &written.path, 0).unwrap().unwrap();
     let mut json = Vec::new();
     write_json_rows(&page, &mut json).unwrap();
     let rows = String::from_utf8(json).unwrap().replace("},{", "}\n{");

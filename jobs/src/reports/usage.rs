@@ -14,7 +14,7 @@ use tally_storage::error::StorageError;
 use tally_storage::events::requests::Service;
 use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure, Order};
 
-use super::answer::{Pages, each_batch, finish, schema};
+use super::answer::{Pages, each_batch, schema};
 use super::{About, Computed, DATE, Marker, Report, Task, total};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional};
@@ -66,7 +66,7 @@ impl Report for Usage {
         each_batch(task, &aggregate, |batch| add_up(&mut buckets, batch)).await?;
         let mut pages = Pages::create(task, &ABOUT)?;
         pages.push(&rows(&buckets)?)?;
-        finish(pages).await
+        pages.finish()
     }
 }
 

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `queue/` | carries ids from who accepts a job to who computes it |
 //! | `options.rs` | what a worker is told, and whom it tells |
-//! | `worker.rs` | claims a job, computes it under a lease and a time limit, and settles it |
+//! | `worker.rs` | claims a job, has it computed under a lease and a time limit, and settles it |
+//! | `computation.rs` | what a job's own task does |
 //! | `upkeep.rs` | gives lost jobs back, flushes events, sweeps what nothing names |
 
+mod computation;
 mod options;
 mod queue;
 #[cfg(test)]

@@ -3,28 +3,38 @@
 //! Each job runs in a task of its own, so that a panic ends the job and nothing else. While it runs its lease is renewed;
 //! a worker that cannot renew any more has lost the job, and nothing that it wrote is named. All attempts, time limits
 //! and retries are here: the queue's library knows nothing of them.
+//!
+//! There are as many places to compute in as there are to be jobs at once. A job leaves its place when its pages are
+//! written: until they are on the disk, and the catalog has said so, the place's core computes the next job.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use tally_storage::catalog::{Job, JobResult};
 use tally_storage::ids::JobId;
 use tally_storage::store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::computation::{Ended, Place, compute};
 use super::{JobObserver, JobQueue, Outcome, WorkerOptions};
 use crate::error::JobError;
-use crate::parameters::Parameters;
-use crate::reports::{Computed, ProgressCell, Report, Task};
+use crate::reports::ProgressCell;
 
 /// Within which [`WorkerOptions::max_restarts`] are counted.
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
+
+/// Jobs that a worker has at once for each place to compute in: the others are being written or settled. A disk that does
+/// not keep up with the cores stops more from being begun.
+const IN_HAND: usize = 4;
 
 /// The pause before the queue is read again; doubles with each further failure up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -47,8 +57,10 @@ struct Inner {
     stopping: CancellationToken,
     /// Jobs under way are given back.
     giving_back: CancellationToken,
-    /// Jobs that may run at once, also those of a reader that has ended since.
-    slots: Semaphore,
+    /// Places to compute in, also for jobs of a reader that has ended since.
+    places: Arc<Semaphore>,
+    /// Jobs that may be there at once, whatever is done to them.
+    in_hand: Semaphore,
     /// When the queue could not be read any more, the latest last.
     failures: Mutex<VecDeque<Instant>>,
 }
@@ -57,7 +69,7 @@ impl Worker {
     /// Starts a worker on the current Tokio runtime.
     #[must_use]
     pub fn start(store: Store, queue: JobQueue, options: WorkerOptions, observer: Arc<dyn JobObserver>) -> Self {
-        let slots = options.concurrency;
+        let places = options.concurrency;
         let worker = Self(Arc::new(Inner {
             store,
             queue,
@@ -67,7 +79,8 @@ impl Worker {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             giving_back: CancellationToken::new(),
-            slots: Semaphore::new(slots),
+            places: Arc::new(Semaphore::new(places)),
+            in_hand: Semaphore::new(places.saturating_mul(IN_HAND).min(Semaphore::MAX_PERMITS)),
             failures: Mutex::new(VecDeque::new()),
         }));
         worker.0.tasks.spawn(worker.clone().serve());
@@ -120,18 +133,25 @@ impl Worker {
         }
     }
 
-    /// The job outlives the queue's reader, which is dropped as soon as the worker stops claiming.
+    /// Waits until the job has left its place. The job itself goes on, and outlives the queue's reader, which is dropped as
+    /// soon as the worker stops claiming.
     async fn run_tracked(self) {
+        let (leaving, left) = oneshot::channel();
         let runner = self.clone();
-        let running = self.0.tasks.spawn(async move { runner.run().await });
-        if let Err(error) = running.await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a job's task ended early");
-        }
+        self.0.tasks.spawn(async move {
+            if AssertUnwindSafe(runner.run(leaving)).catch_unwind().await.is_err() {
+                tracing::error!("a job's task ended early");
+            }
+        });
+        // Nothing is ever sent: the place is left when the other end is dropped, for whatever reason.
+        drop(left.await);
     }
 
     /// An id in the queue says that there is something to do; whose turn it is the catalog says.
-    async fn run(&self) {
-        let Ok(_slot) = self.0.slots.acquire().await else { return };
+    async fn run(&self, leaving: oneshot::Sender<Infallible>) {
+        let Ok(_in_hand) = self.0.in_hand.acquire().await else { return };
+        let Ok(permit) = Arc::clone(&self.0.places).acquire_owned().await else { return };
+        let place = Place::new(permit, leaving);
         if self.0.stopping.is_cancelled() {
             return;
         }
@@ -145,23 +165,23 @@ impl Worker {
             }
         };
         let span = tracing::info_span!("job", job = %job.id);
-        self.run_claimed(&job).instrument(span).await;
+        self.run_claimed(&job, place).instrument(span).await;
     }
 
-    async fn run_claimed(&self, job: &Job) {
+    async fn run_claimed(&self, job: &Job, place: Place) {
         let began = Instant::now();
-        let ended = self.compute_under_lease(job).await;
+        let ended = self.compute_under_lease(job, place).await;
         let outcome = self.settle(job, ended).await;
         let took = began.elapsed();
         tracing::info!(report = job.report, ?outcome, took_ms = took.as_millis(), "the job left the worker");
         self.0.observer.job_left(&job.report, outcome, took);
     }
 
-    async fn compute_under_lease(&self, job: &Job) -> Ended {
+    async fn compute_under_lease(&self, job: &Job, place: Place) -> Ended {
         let progress = ProgressCell::default();
         // Dropping the set ends the computation, whichever way this function is left.
         let mut computation = JoinSet::new();
-        computation.spawn(compute(self.0.store.clone(), self.0.options.reports, job.clone(), progress.clone()));
+        computation.spawn(compute(self.0.store.clone(), self.0.options.reports, job.clone(), progress.clone(), place));
         let time_limit = self.0.options.time_limit;
         let deadline = tokio::time::sleep(time_limit);
         tokio::pin!(deadline);
@@ -170,7 +190,7 @@ impl Worker {
         loop {
             tokio::select! {
                 ended = computation.join_next() => return match ended {
-                    Some(Ok(Ok(computed))) => Ended::Computed(computed),
+                    Some(Ok(Ok(result))) => Ended::Computed(result),
                     Some(Ok(Err(error))) => Ended::Failed(error),
                     Some(Err(_)) | None => Ended::Failed(JobError::Panicked),
                 },
@@ -202,8 +222,7 @@ impl Worker {
         let (settled, outcome) = match ended {
             Ended::LostLease => return Outcome::Lost,
             Ended::ShuttingDown => (catalog.give_back_job(id, name).await, Outcome::GivenBack),
-            Ended::Computed(computed) => {
-                let result = result_of(computed);
+            Ended::Computed(result) => {
                 let finished = catalog.finish_job(id, name, &result).await;
                 if matches!(finished, Ok(false)) {
                     self.forget(&result);
@@ -252,40 +271,6 @@ impl Worker {
 
     fn lease_ms(&self) -> i64 {
         as_ms(self.0.options.lease)
-    }
-}
-
-/// How a computation ended.
-enum Ended {
-    Computed(Computed),
-    Failed(JobError),
-    LostLease,
-    ShuttingDown,
-}
-
-async fn compute(
-    store: Store,
-    reports: &'static [&'static dyn Report],
-    job: Job,
-    progress: ProgressCell,
-) -> Result<Computed, JobError> {
-    let report = reports.iter().find(|report| report.about().name == job.report);
-    let report = report.ok_or_else(|| JobError::UnknownReport(job.report.clone()))?;
-    let parameters: Parameters = serde_json::from_str(&job.parameters)?;
-    let task = Task { store: &store, organization: &job.organization, parameters: &parameters, progress: &progress };
-    report.compute(&task).await
-}
-
-fn result_of(computed: Computed) -> JobResult {
-    JobResult {
-        uid: Uuid::new_v4().to_string(),
-        path: computed.written.path,
-        row_count: computed.written.row_count,
-        page_count: computed.written.page_count,
-        total: computed.total,
-        document_count: computed.document_count,
-        marker: computed.marker,
-        size_bytes: computed.written.size_bytes,
     }
 }
 

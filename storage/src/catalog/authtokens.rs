@@ -75,7 +75,7 @@ impl Catalog {
         // One at a time for each user: two at once would each make room for themselves alone.
         sqlx::query("update users set uid = uid where uid = $1").bind(user.as_str()).execute(&mut *transaction).await?;
         // Room is made before the new one comes, so that it stays even where the clock was set back.
-        sqlx::query(
+        let ended = sqlx::query(
             "delete from authtokens where user_uid = $1 and id not in \
              (select id from authtokens where user_uid = $1 order by created_at desc, id desc limit $2)",
         )
@@ -99,6 +99,9 @@ impl Catalog {
             _ => error.into(),
         })?;
         transaction.commit().await?;
+        if ended.rows_affected() > 0 {
+            self.recent.forget();
+        }
         Ok(token)
     }
 
@@ -133,6 +136,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn revoke_authtoken_by_id(&self, id: &AuthtokenId) -> Result<bool, StorageError> {
         let done = sqlx::query("delete from authtokens where id = $1").bind(id.as_str()).execute(&self.writer).await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 }

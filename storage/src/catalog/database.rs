@@ -2,7 +2,8 @@
 //!
 //! `SQLite` has one writer at a time. So writes go through a pool of one connection and take the write lock when they
 //! begin: a transaction never fails half-way because another writer came between. Readers have connections of their own
-//! and, with the write-ahead log, never wait for the writer. Another process (an operator's command beside a running
+//! and, with the write-ahead log, never wait for the writer. The many small writes of jobs share commits, see
+//! `job_writer.rs`. Another process (an operator's command beside a running
 //! server) is waited for.
 //!
 //! `PostgreSQL` has one pool for all. A connection is tried before it is used and made anew where it was lost, so that a
@@ -19,6 +20,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Catalog;
+use super::job_writer::JobWriter;
+use super::recent::Recent;
 use crate::clock::Clock;
 use crate::error::StorageError;
 
@@ -89,7 +92,8 @@ async fn connect_sqlite(path: &Path, clock: Clock) -> Result<Catalog, StorageErr
     connection.close().await?;
     let options = AnyConnectOptions::from_str(&sqlite_url(path)?)?;
     let pool = || {
-        AnyPoolOptions::new().after_connect(|connection, _| {
+        // A file is not lost as a server is: to try a connection before each use would only take time.
+        AnyPoolOptions::new().test_before_acquire(false).after_connect(|connection, _| {
             Box::pin(async move {
                 let busy_ms = BUSY_TIMEOUT.as_millis();
                 let pragmas =
@@ -99,12 +103,16 @@ async fn connect_sqlite(path: &Path, clock: Clock) -> Result<Catalog, StorageErr
             })
         })
     };
+    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+    let begin_write = "begin immediate";
     Ok(Catalog {
-        writer: pool().max_connections(1).connect_with(options.clone()).await?,
         reader: pool().max_connections(SQLITE_READERS).connect_with(options).await?,
-        begin_write: "begin immediate",
+        job_writer: Some(JobWriter::start(writer.clone(), begin_write)),
+        writer,
+        begin_write,
         begin_read: "begin",
         clock,
+        recent: Recent::new(),
     })
 }
 
@@ -131,6 +139,8 @@ async fn connect_postgres(address: &PostgresAddress, clock: Clock) -> Result<Cat
         reader: pool,
         begin_write: "begin",
         begin_read: "begin isolation level repeatable read read only",
+        job_writer: None,
         clock,
+        recent: Recent::new(),
     })
 }

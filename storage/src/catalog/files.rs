@@ -63,6 +63,7 @@ impl Catalog {
     pub(crate) async fn forget_result(&self, path: &str) -> Result<(), StorageError> {
         let sql = "update jobs set state = 'expired', result_path = null where result_path = $1";
         sqlx::query(sql).bind(path).execute(&self.writer).await?;
+        self.recent.forget();
         Ok(())
     }
 }

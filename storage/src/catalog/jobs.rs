@@ -6,11 +6,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row};
 
+use super::job_writer::Outlives;
 use super::{Catalog, row};
 use crate::error::StorageError;
 use crate::ids::{JobId, OrganizationUid};
@@ -173,8 +175,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer; the job was not accepted then.
     pub async fn insert_job(&self, job: &NewJob) -> Result<(), StorageError> {
-        let now = self.clock.now_ms();
-        sqlx::query(
+        let insert = sqlx::query(
             "insert into jobs (id, organization, report, parameters, state, created_at, not_before)
              values ($1, $2, $3, $4, 'queued', $5, $5)",
         )
@@ -182,9 +183,8 @@ impl Catalog {
         .bind(job.organization.as_str())
         .bind(&job.report)
         .bind(&job.parameters)
-        .bind(now)
-        .execute(&self.writer)
-        .await?;
+        .bind(self.clock.now_ms());
+        self.move_job(insert, Outlives::PowerLoss).await?;
         Ok(())
     }
 
@@ -193,8 +193,20 @@ impl Catalog {
     /// # Errors
     /// When the catalog does not answer.
     pub async fn job(&self, organization: &OrganizationUid, id: &JobId) -> Result<Option<Job>, StorageError> {
+        let before = self.recent.changes();
         let sql = "select * from jobs where id = $1 and organization = $2";
-        Ok(sqlx::query_as(sql).bind(id.as_str()).bind(organization.as_str()).fetch_optional(&self.reader).await?)
+        let query = sqlx::query_as(sql).bind(id.as_str()).bind(organization.as_str());
+        let job: Option<Job> = query.fetch_optional(&self.reader).await?;
+        if let Some(job) = &job {
+            self.recent.keep_job(before, job);
+        }
+        Ok(job)
+    }
+
+    /// A job of that organization that was finished when it was last looked at, at most a second ago.
+    #[must_use]
+    pub fn recently_finished(&self, organization: &OrganizationUid, id: &JobId) -> Option<Arc<Job>> {
+        self.recent.finished_job(id).filter(|job| job.organization == *organization)
     }
 
     /// Queued jobs whose time has come, the oldest first.
@@ -227,15 +239,21 @@ impl Catalog {
         Ok(failed + requeued.rows_affected())
     }
 
-    /// How long workers had the last finished jobs of that report, on average; 0 where there was none yet.
+    /// How long workers had the last finished jobs of that report, on average; 0 where there was none yet. As it was at most
+    /// a second ago.
     ///
     /// # Errors
     /// When the catalog does not answer.
     pub async fn usual_run_ms(&self, report: &str) -> Result<i64, StorageError> {
+        if let Some(known) = self.recent.usual_run_ms(report) {
+            return Ok(known);
+        }
         let sql = "select cast(coalesce(avg(finished_at - started_at), 0) as bigint) from (
                        select finished_at, started_at from jobs where report = $1 and state = 'finished'
                        order by finished_at desc limit 20) as latest";
-        Ok(sqlx::query_scalar(sql).bind(report).fetch_one(&self.reader).await?)
+        let usual_ms = sqlx::query_scalar(sql).bind(report).fetch_one(&self.reader).await?;
+        self.recent.keep_usual_run_ms(report, usual_ms);
+        Ok(usual_ms)
     }
 
     /// How many jobs stand where.

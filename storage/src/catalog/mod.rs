@@ -8,12 +8,14 @@
 //! | `stacks.rs` | stacks and their API keys |
 //! | `launch.rs` | what Subscription Usage counts |
 //! | `jobs.rs`, `job_moves.rs` | jobs, their leases and results |
+//! | `job_writer.rs` | how their moves are written: together |
 //! | `event_log.rs`, `segments.rs` | where the events are |
 //! | `compaction.rs` | which segments take the place of which, and when their files go |
 //! | `erasure.rs` | what an erasure takes back besides events, and that nothing stays in the database's own files |
 //! | `retention.rs` | how long events and results are kept |
 //! | `files.rs` | all files that these rows name |
 //! | `task_leases.rs` | who does what only one process may do |
+//! | `recent.rs` | what was asked within the last second, and need not be asked again |
 //! | `row.rs` | how a row is read |
 //! | `receipts.rs`, `sources.rs` | what was already counted: idempotency keys, read files |
 //!
@@ -27,10 +29,12 @@ mod event_log;
 mod files;
 mod ingest_keys;
 mod job_moves;
+mod job_writer;
 mod jobs;
 mod launch;
 mod organizations;
 mod receipts;
+mod recent;
 mod retention;
 mod row;
 mod segments;
@@ -53,12 +57,14 @@ pub(crate) use self::erasure::{names_of_organization, withdraw_results};
 pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub(crate) use self::files::NamedFile;
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
+use self::job_writer::JobWriter;
 pub use self::jobs::{Job, JobCounts, JobResult, JobState, NewJob};
 pub use self::launch::{LaunchKind, LaunchResource, LaunchTotals};
 pub use self::organizations::Organization;
 pub(crate) use self::organizations::lock_organization;
 pub use self::receipts::Idempotency;
 pub(crate) use self::receipts::{earlier_receipt, insert_receipt};
+use self::recent::Recent;
 pub use self::retention::{OwnRetention, Retention};
 pub(crate) use self::segments::{
     EventSnapshot, IdSource, PublishedSegment, Segment, id_sources, insert_segment, last_commit, number_commit,
@@ -90,6 +96,9 @@ pub struct Catalog {
     begin_write: &'static str,
     begin_read: &'static str,
     clock: Clock,
+    recent: Recent,
+    /// Where moves of jobs are better written together.
+    job_writer: Option<JobWriter>,
 }
 
 impl Catalog {
@@ -112,10 +121,19 @@ impl Catalog {
         Ok(())
     }
 
-    /// Closes every connection, after which a catalog's file may be moved.
+    /// Waits for the moves of jobs under way and closes every connection, after which a catalog's file may be moved.
     pub async fn close(&self) {
+        if let Some(writer) = &self.job_writer {
+            writer.close().await;
+        }
         self.reader.close().await;
         self.writer.close().await;
+    }
+
+    /// Says that a transaction was committed that took back results, rights or organizations: what this process was told
+    /// before holds no more.
+    pub(crate) fn forget_recent(&self) {
+        self.recent.forget();
     }
 
     fn is_sqlite(&self) -> bool {

@@ -109,6 +109,7 @@ impl Catalog {
             .bind(limit.map(|limit| i64::from(limit.get())))
             .execute(&self.writer)
             .await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 
@@ -119,6 +120,7 @@ impl Catalog {
     pub async fn delete_organization(&self, uid: &OrganizationUid) -> Result<bool, StorageError> {
         let done =
             sqlx::query("delete from organizations where uid = $1").bind(uid.as_str()).execute(&self.writer).await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 }

@@ -116,12 +116,15 @@ impl Catalog {
                 .await?;
         }
         transaction.commit().await?;
+        if !expired.is_empty() {
+            self.recent.forget();
+        }
         Ok(expired.iter().map(|job| job.try_get("result_path")).collect::<Result<_, _>>()?)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::super::NewJob;
@@ -129,7 +132,7 @@ mod tests {
     use super::*;
     use crate::ids::JobId;
 
-    async fn finished_job(catalog: &Catalog, organization: &OrganizationUid) -> JobId {
+    pub(in crate::catalog) async fn finished_job(catalog: &Catalog, organization: &OrganizationUid) -> JobId {
         let job = NewJob {
             id: JobId::mint(),
             organization: organization.clone(),
@@ -150,6 +153,21 @@ mod tests {
         };
         assert!(catalog.finish_job(&job.id, "worker", &result).await.unwrap());
         job.id
+    }
+
+    #[tokio::test]
+    async fn a_finished_job_is_known_for_a_moment_to_its_organization_and_not_after_its_time() {
+        let (catalog, clock, _folder) = catalog().await;
+        let organization = catalog.create_organization("a").await.unwrap();
+        let id = finished_job(&catalog, &organization).await;
+        assert_eq!(catalog.recently_finished(&organization, &id), None);
+        let job = catalog.job(&organization, &id).await.unwrap().unwrap();
+        assert_eq!(catalog.recently_finished(&organization, &id).as_deref(), Some(&job));
+        assert_eq!(catalog.recently_finished(&nobody(), &id), None);
+        clock.set(clock.now() + TimeDelta::hours(1));
+        let retention = Retention { results_hours: 1, ..Retention::default() };
+        assert_eq!(catalog.expire_jobs(retention).await.unwrap().len(), 1);
+        assert_eq!(catalog.recently_finished(&organization, &id), None);
     }
 
     #[tokio::test]

@@ -126,6 +126,7 @@ impl Catalog {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 
@@ -135,6 +136,7 @@ impl Catalog {
     /// When the catalog does not answer.
     pub async fn delete_user(&self, user: &UserUid) -> Result<bool, StorageError> {
         let done = sqlx::query("delete from users where uid = $1").bind(user.as_str()).execute(&self.writer).await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 }

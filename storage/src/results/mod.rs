@@ -7,4 +7,4 @@ mod reader;
 mod writer;
 
 pub use self::reader::read_page;
-pub use self::writer::{PageWriter, WrittenResult};
+pub use self::writer::{PageWriter, UnnamedResult, WrittenResult};

@@ -65,7 +65,7 @@ mod tests {
                 writer.push(&rows(start..end)).unwrap();
                 start = end;
             }
-            let written = writer.finish().unwrap();
+            let written = writer.finish().unwrap().publish().unwrap();
             let expected: Vec<i64> = (0..total).skip(usize::try_from(skip).unwrap()).collect();
             prop_assert_eq!(written.row_count, expected.len() as u64);
             prop_assert_eq!(written.page_count, expected.len().div_ceil(limit).max(1) as u64);

@@ -1,6 +1,10 @@
 //! Cuts rows into pages and writes them aside, then gives the file its name.
+//!
+//! The two are apart because the first takes a core and the second waits for the disk: whoever computes reports on few
+//! cores goes on with the next one meanwhile.
 
 use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
@@ -13,6 +17,21 @@ use uuid::Uuid;
 use crate::error::StorageError;
 use crate::folder::{DataFolder, folder_of};
 use crate::ids::OrganizationUid;
+
+/// Most results are smaller, and written at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A result that is written as a whole and has no name yet. One that is given up leaves nothing.
+#[derive(Debug)]
+pub struct UnnamedResult {
+    folder: DataFolder,
+    organization: OrganizationUid,
+    staged: StagedFile,
+    file: File,
+    row_count: u64,
+    page_count: u64,
+    size_bytes: u64,
+}
 
 /// A result file under its name; it exists once the catalog names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +51,9 @@ pub struct WrittenResult {
 pub struct PageWriter {
     folder: DataFolder,
     organization: OrganizationUid,
-    path: PathBuf,
+    staged: StagedFile,
     schema: SchemaRef,
-    file: Option<FileWriter<File>>,
+    file: FileWriter<BufWriter<File>>,
     rows_per_page: Option<usize>,
     skip: u64,
     page: Vec<RecordBatch>,
@@ -47,7 +66,7 @@ impl std::fmt::Debug for PageWriter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("PageWriter")
-            .field("path", &self.path)
+            .field("staged", &self.staged)
             .field("pages", &self.page_count)
             .finish_non_exhaustive()
     }
@@ -67,14 +86,15 @@ impl PageWriter {
     ) -> Result<Self, StorageError> {
         let path = folder.staged_path();
         let file = File::create(&path).map_err(|e| StorageError::file("could not create", &path, e))?;
+        let staged = StagedFile(path);
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-        let file = FileWriter::try_new_with_options(file, schema, options)?;
+        let file = FileWriter::try_new_with_options(BufWriter::with_capacity(BUFFER_BYTES, file), schema, options)?;
         Ok(Self {
             folder: folder.clone(),
             organization: organization.clone(),
-            path,
+            staged,
             schema: schema.clone(),
-            file: Some(file),
+            file,
             rows_per_page,
             skip,
             page: Vec::new(),
@@ -107,9 +127,7 @@ impl PageWriter {
 
     fn end_page(&mut self) -> Result<(), StorageError> {
         let page = concat_batches(&self.schema, &self.page)?;
-        if let Some(file) = &mut self.file {
-            file.write(&page)?;
-        }
+        self.file.write(&page)?;
         self.row_count += page.num_rows() as u64;
         self.page_count += 1;
         self.page.clear();
@@ -117,31 +135,54 @@ impl PageWriter {
         Ok(())
     }
 
-    /// Writes the last page, syncs the file and gives it its name.
+    /// Writes the last page.
     ///
     /// # Errors
-    /// When the file cannot be written or moved.
-    pub fn finish(mut self) -> Result<WrittenResult, StorageError> {
+    /// When it cannot be written.
+    pub fn finish(mut self) -> Result<UnnamedResult, StorageError> {
         if self.rows_in_page > 0 || self.page_count == 0 {
             self.end_page()?;
         }
-        let fail = |e| StorageError::file("could not write", &self.path, e);
-        let Some(mut writer) = self.file.take() else {
-            return Err(StorageError::Corrupt("a result was finished twice".to_owned()));
-        };
-        writer.finish()?;
-        let file = writer.into_inner()?;
-        file.sync_all().map_err(fail)?;
+        self.file.finish()?;
+        let fail = |e| StorageError::file("could not write", &self.staged.0, e);
+        let file = self.file.into_inner()?.into_inner().map_err(|error| fail(error.into_error()))?;
         let size_bytes = file.metadata().map_err(fail)?.len();
-        let name = format!("results/{}/{}.arrow", folder_of(&self.organization), Uuid::now_v7());
-        self.folder.publish(&self.path, &name)?;
-        Ok(WrittenResult { path: name, row_count: self.row_count, page_count: self.page_count, size_bytes })
+        Ok(UnnamedResult {
+            folder: self.folder,
+            organization: self.organization,
+            staged: self.staged,
+            file,
+            row_count: self.row_count,
+            page_count: self.page_count,
+            size_bytes,
+        })
     }
 }
 
-impl Drop for PageWriter {
-    /// A result that is given up leaves nothing; a finished one is no longer under this path.
+impl UnnamedResult {
+    /// Gives the file its name; it is durable afterwards. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be moved or synced.
+    pub fn publish(self) -> Result<WrittenResult, StorageError> {
+        let name = format!("results/{}/{}.arrow", folder_of(&self.organization), Uuid::now_v7());
+        self.folder.publish_open(&self.file, &self.staged.0, &name)?;
+        Ok(WrittenResult {
+            path: name,
+            row_count: self.row_count,
+            page_count: self.page_count,
+            size_bytes: self.size_bytes,
+        })
+    }
+}
+
+/// A file in the staging folder, until it has moved or is given up.
+#[derive(Debug)]
+struct StagedFile(PathBuf);
+
+impl Drop for StagedFile {
     fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.path));
+        // A published file is no longer under this path.
+        drop(std::fs::remove_file(&self.0));
     }
 }

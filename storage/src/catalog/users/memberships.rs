@@ -189,6 +189,7 @@ impl Catalog {
             .bind(role.as_str())
             .execute(&self.writer)
             .await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 
@@ -199,6 +200,7 @@ impl Catalog {
     pub async fn remove_member(&self, organization: &OrganizationUid, user: &UserUid) -> Result<bool, StorageError> {
         let text = "delete from memberships where organization = $1 and user_uid = $2";
         let done = sqlx::query(text).bind(organization.as_str()).bind(user.as_str()).execute(&self.writer).await?;
+        self.recent.forget();
         Ok(done.rows_affected() > 0)
     }
 }
