@@ -10,7 +10,10 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef
 use chrono::NaiveDate;
 use tally_storage::error::StorageError;
 use tally_storage::lake::aggregate::Aggregate;
+use tally_storage::lake::{Answer, Progress};
 use tally_storage::results::PageWriter;
+use tokio::sync::mpsc;
+use tokio::time::Interval;
 
 use super::{About, Column, ColumnKind, Computed, Marker, Task};
 use crate::error::JobError;
@@ -119,30 +122,35 @@ fn has_date(rows: &RecordBatch, date: NaiveDate) -> bool {
     dates.is_some_and(|dates| dates.values().contains(&wanted))
 }
 
-/// Runs the aggregate and gives each batch of its answer to `visit`, while the task's progress follows the reading.
-pub(super) async fn each_batch(
-    task: &Task<'_>,
-    aggregate: &Aggregate,
-    mut visit: impl FnMut(&RecordBatch) -> Result<(), JobError>,
-) -> Result<(), JobError> {
-    let mut answer = task.store.lake.answer(aggregate).await?;
-    let reading = answer.progress();
-    let mut tick = tokio::time::interval(PROGRESS_EVERY);
-    loop {
-        let batch = tokio::select! {
-            biased;
-            batch = answer.next() => batch?,
-            _ = tick.tick() => {
-                task.progress.set(reading.fraction() * READING);
-                continue;
+/// The answer to a task's question, batch by batch, while the task's progress follows the reading.
+pub(super) struct Batches<'a> {
+    answer: Answer,
+    reading: Progress,
+    progress: &'a ProgressCell,
+    tick: Interval,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) async fn of(task: &'a Task<'_>, aggregate: &Aggregate) -> Result<Self, JobError> {
+        let answer = task.store.lake.answer(aggregate).await?;
+        let reading = answer.progress();
+        Ok(Self { answer, reading, progress: task.progress, tick: tokio::time::interval(PROGRESS_EVERY) })
+    }
+
+    /// The next rows, at least one; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, JobError> {
+        loop {
+            // A large answer is computed batch by batch: others on this thread get their turn in between.
+            tokio::task::yield_now().await;
+            tokio::select! {
+                biased;
+                batch = self.answer.next() => match batch? {
+                    Some(batch) if batch.num_rows() == 0 => {}
+                    batch => return Ok(batch),
+                },
+                _ = self.tick.tick() => self.progress.set(self.reading.fraction() * READING),
             }
-        };
-        let Some(batch) = batch else { return Ok(()) };
-        if batch.num_rows() > 0 {
-            visit(&batch)?;
         }
-        // A large answer is written batch by batch: others on this thread get their turn in between.
-        tokio::task::yield_now().await;
     }
 }
 
@@ -152,7 +160,35 @@ pub(super) async fn answer_rows(
     about: &'static About,
     aggregate: &Aggregate,
 ) -> Result<Computed, JobError> {
+    let mut batches = Batches::of(task, aggregate).await?;
     let mut pages = Pages::create(task, about)?;
-    each_batch(task, aggregate, |batch| pages.push(batch)).await?;
-    pages.finish()
+    if let Some(first) = batches.next().await? {
+        pages.push(&first)?;
+    }
+    match batches.next().await? {
+        Some(second) => write_beside(pages, second, batches).await,
+        None => pages.finish(),
+    }
+}
+
+/// Writes pages on a thread of its own while the next rows are computed: each takes about as long as the other.
+async fn write_beside(mut pages: Pages, next: RecordBatch, mut batches: Batches<'_>) -> Result<Computed, JobError> {
+    let (rows, mut waiting) = mpsc::channel::<RecordBatch>(2);
+    let written = tokio::task::spawn_blocking(move || {
+        pages.push(&next)?;
+        while let Some(batch) = waiting.blocking_recv() {
+            pages.push(&batch)?;
+        }
+        Ok(pages)
+    });
+    while let Some(batch) = batches.next().await? {
+        if rows.send(batch).await.is_err() {
+            // It could not write, and says why.
+            break;
+        }
+    }
+    drop(rows);
+    let pages: Result<Pages, JobError> =
+        written.await.map_err(|error| JobError::Storage(StorageError::Background(error.to_string())))?;
+    pages?.finish()
 }

@@ -14,7 +14,7 @@ use tally_storage::error::StorageError;
 use tally_storage::events::requests::Service;
 use tally_storage::lake::aggregate::{Aggregate, Dimension, Measure, Order};
 
-use super::answer::{Pages, each_batch, schema};
+use super::answer::{Batches, Pages, schema};
 use super::{About, Computed, DATE, Marker, Report, Task, total};
 use crate::error::JobError;
 use crate::parameters::{Parameter, optional};
@@ -63,7 +63,10 @@ impl Report for Usage {
         let starts = parameters.duration.starts_in(parameters.days);
         let starts = starts.into_iter().map(|start| (Date32Type::from_naive_date(start), Totals::default()));
         let mut buckets: BTreeMap<i32, Totals> = starts.collect();
-        each_batch(task, &aggregate, |batch| add_up(&mut buckets, batch)).await?;
+        let mut batches = Batches::of(task, &aggregate).await?;
+        while let Some(batch) = batches.next().await? {
+            add_up(&mut buckets, &batch)?;
+        }
         let mut pages = Pages::create(task, &ABOUT)?;
         pages.push(&rows(&buckets)?)?;
         pages.finish()
