@@ -208,7 +208,6 @@ mod tests {
 
     use super::super::NewJob;
     use super::super::organizations::tests::{catalog, nobody};
-    use super::*;
     use crate::ids::{JobId, OrganizationUid};
 
     fn job_of(organization: &OrganizationUid) -> NewJob {
@@ -224,12 +223,12 @@ mod tests {
     async fn of_moves_made_at_once_a_refused_one_is_refused_alone() {
         let (catalog, _clock, _folder) = catalog().await;
         let (organization, nowhere) = (catalog.create_organization("Acme").await.unwrap(), nobody());
-        let jobs: Vec<NewJob> =
-            (0..200).map(|at| job_of(if at % 10 == 0 { &nowhere } else { &organization })).collect();
+        let refused = |at: usize| at.is_multiple_of(10);
+        let jobs: Vec<NewJob> = (0..200).map(|at| job_of(if refused(at) { &nowhere } else { &organization })).collect();
         let inserted = join_all(jobs.iter().map(|job| catalog.insert_job(job))).await;
         for (at, (job, inserted)) in jobs.iter().zip(&inserted).enumerate() {
-            assert_eq!(inserted.is_ok(), at % 10 != 0, "{at}");
-            assert_eq!(catalog.job(&organization, &job.id).await.unwrap().is_some(), at % 10 != 0, "{at}");
+            assert_eq!(inserted.is_err(), refused(at), "{at}");
+            assert_eq!(catalog.job(&organization, &job.id).await.unwrap().is_none(), refused(at), "{at}");
         }
     }
 
@@ -254,9 +253,8 @@ mod tests {
         catalog.insert_job(&job_of(&organization)).await.unwrap();
         assert!(catalog.claim_job("worker", 60_000).await.unwrap().is_some());
         if catalog.is_sqlite() {
-            let synchronous = sqlx::query_scalar("pragma synchronous").fetch_one(&catalog.writer).await;
-            let full: i64 = 2;
-            assert_eq!(synchronous.unwrap(), full);
+            let synchronous = sqlx::query_scalar::<_, i64>("pragma synchronous").fetch_one(&catalog.writer).await;
+            assert_eq!(synchronous.unwrap(), 2);
         }
     }
 
