@@ -135,12 +135,12 @@ pub fn read_body(
         BodyKind::Ndjson => {
             let blocks = LineBlocks::new(&mut plain, 0, BLOCK_BYTES, limits.line_bytes);
             let blocks = blocks.map(|block| block.map_err(unreadable));
-            pipeline::run(blocks, options.threads, |block| parser.parse(block), collect)?;
+            pipeline::run(blocks, options.threads, || parser.start(), collect)?;
         }
         BodyKind::JsonArray => {
             let blocks = ArrayBlocks::new(&mut plain, BLOCK_BYTES, limits.line_bytes);
             let blocks = blocks.map(|block| block.map_err(|error| array_error(error, options)));
-            pipeline::run(blocks, options.threads, |block| parser.parse(block), collect)?;
+            pipeline::run(blocks, options.threads, || parser.start(), collect)?;
         }
     }
     if options.strict && summary.rejected > 0 {

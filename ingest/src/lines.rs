@@ -50,15 +50,27 @@ impl<R: Read> LineBlocks<R> {
         Self { input, block_bytes, max_line_bytes, carry: Vec::new(), offset, state: State::Reading }
     }
 
+    /// What was carried over, filled up to a block. `read_to_end` would do, but it readies the whole rest of the buffer
+    /// anew for each read.
     fn fill(&mut self) -> Vec<u8> {
         let mut bytes = mem::take(&mut self.carry);
-        let wanted = self.block_bytes.saturating_sub(bytes.len());
-        bytes.reserve_exact(wanted);
-        match self.input.by_ref().take(wanted as u64).read_to_end(&mut bytes) {
-            Ok(read) if read < wanted => self.state = State::Ended,
-            Ok(_) => {}
-            Err(error) => self.state = State::Failed(error),
+        let mut filled = bytes.len();
+        bytes.resize(self.block_bytes.max(filled), 0);
+        while filled < bytes.len() {
+            match self.input.read(&mut bytes[filled..]) {
+                Ok(0) => {
+                    self.state = State::Ended;
+                    break;
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    break;
+                }
+            }
         }
+        bytes.truncate(filled);
         bytes
     }
 

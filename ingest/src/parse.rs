@@ -68,9 +68,14 @@ impl<'r> LineParser<'r> {
         Reading::new(self.format, headed, self.max_line_bytes)
     }
 
-    pub(crate) fn parse(&self, block: &Block) -> Result<Parsed, ArrowError> {
-        let checks = self.rules.now();
+    /// A parser of one block after the other.
+    pub(crate) fn start(&self) -> impl FnMut(&Block) -> Result<Parsed, ArrowError> {
         let mut columns = RequestColumns::new();
+        move |block| self.parse(block, &mut columns)
+    }
+
+    fn parse(&self, block: &Block, columns: &mut RequestColumns) -> Result<Parsed, ArrowError> {
+        let checks = self.rules.now();
         let (mut event_lines, mut rejects) = (Vec::new(), Vec::new());
         let (mut unknown_fields, mut too_long, mut no_event_at_end, mut line_number) = (0, None, None, 0_u32);
         let mut reading = self.reading(block.headed.clone());
@@ -86,7 +91,7 @@ impl<'r> LineParser<'r> {
                 no_event_at_end = Some(place.start);
                 continue;
             }
-            match self.parse_line(line, reading.format(), checks, &mut columns) {
+            match self.parse_line(line, reading.format(), checks, columns) {
                 Ok(unknown) => {
                     unknown_fields += unknown;
                     event_lines.push(number);

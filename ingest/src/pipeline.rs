@@ -2,39 +2,41 @@
 //!
 //! Every block travels with a channel of its own for its result, and these channels are queued in the blocks' order. So
 //! the collector waits for the right one, and the length of that queue bounds what is in memory. An input of one block,
-//! as most HTTP bodies are, is parsed where it is, without a thread.
+//! as most HTTP bodies are, is parsed where it is, without a thread. Each parser thread has a parser of its own, which keeps
+//! what it has allocated from block to block.
 
 use std::iter;
-
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::block::Block;
 
-/// Runs the pipeline to the input's end, to the first error, or until `collect` fails.
+/// Runs the pipeline to the input's end, to the first error, or until `collect` fails. `parser` makes a parser for each
+/// thread.
 ///
 /// # Errors
 /// The first error of the input or of `collect`, in the input's order.
-pub(crate) fn run<E, I, P>(
+pub(crate) fn run<E, I, P, F>(
     mut blocks: impl Iterator<Item = Result<Block, I>> + Send,
     threads: usize,
-    parse: impl Fn(&Block) -> P + Sync,
+    parser: impl Fn() -> F + Sync,
     mut collect: impl FnMut(Block, P) -> Result<(), E>,
 ) -> Result<(), E>
 where
     E: From<I>,
     I: Send,
     P: Send,
+    F: FnMut(&Block) -> P,
 {
     let Some(first) = blocks.next() else { return Ok(()) };
     let first = first?;
     let Some(second) = blocks.next() else {
-        let parsed = parse(&first);
+        let parsed = parser()(&first);
         return collect(first, parsed);
     };
     let rest = iter::once(Ok(first)).chain(iter::once(second)).chain(blocks);
-    run_parallel(rest, threads.max(1), &parse, &mut collect)
+    run_parallel(rest, threads.max(1), &parser, &mut collect)
 }
 
 struct Job<P> {
@@ -42,16 +44,17 @@ struct Job<P> {
     done: Sender<(Block, P)>,
 }
 
-fn run_parallel<E, I, P>(
+fn run_parallel<E, I, P, F>(
     blocks: impl Iterator<Item = Result<Block, I>> + Send,
     threads: usize,
-    parse: &(impl Fn(&Block) -> P + Sync),
+    parser: &(impl Fn() -> F + Sync),
     collect: &mut impl FnMut(Block, P) -> Result<(), E>,
 ) -> Result<(), E>
 where
     E: From<I>,
     I: Send,
     P: Send,
+    F: FnMut(&Block) -> P,
 {
     thread::scope(|scope| {
         let (job_in, jobs) = bounded::<Job<P>>(threads);
@@ -60,6 +63,7 @@ where
         for _ in 0..threads {
             let jobs = jobs.clone();
             scope.spawn(move || {
+                let mut parse = parser();
                 for Job { block, done } in jobs {
                     let parsed = parse(&block);
                     // Nobody waits for the result where the collector has failed.
@@ -115,7 +119,7 @@ mod tests {
             ends.push((block.end, length));
             Ok::<_, String>(())
         };
-        run(blocks, 4, |block| block.bytes.len(), collect).unwrap();
+        run(blocks, 4, || |block: &Block| block.bytes.len(), collect).unwrap();
         let expected: Vec<(u64, usize)> = (0..200).map(|number| (number, number.to_string().len())).collect();
         assert_eq!(ends, expected);
     }
@@ -127,7 +131,7 @@ mod tests {
         let outcome = run(
             blocks,
             2,
-            |_| (),
+            || |_: &Block| (),
             |_, ()| {
                 collected += 1;
                 Ok::<_, &str>(())
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn a_failing_collector_stops_an_input_without_end() {
         let endless = LineBlocks::new(std::io::repeat(b'\n'), 0, 1024, 64);
-        let outcome = run(endless, 2, |_| (), |_, ()| Err::<(), _>(std::io::Error::other("full")));
+        let outcome = run(endless, 2, || |_: &Block| (), |_, ()| Err::<(), _>(std::io::Error::other("full")));
         assert_eq!(outcome.unwrap_err().to_string(), "full");
     }
 }

@@ -11,6 +11,7 @@
 //! the sweep deletes once it is older than any commit can take. A staging folder whose lock can be had belonged to a
 //! process that is gone.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::fan_out::fan_out;
 use crate::ids::OrganizationUid;
+
+/// How many folders are synced at once.
+const SYNCED_AT_ONCE: usize = 8;
 
 /// The folder inside the staging folder that queries spill to.
 const SPILL: &str = "spill";
@@ -113,15 +118,25 @@ impl DataFolder {
     /// # Errors
     /// When a folder cannot be made or the file cannot be moved.
     pub fn publish(&self, staged: &Path, name: &str) -> Result<(), StorageError> {
-        let target = self.path_of(name);
-        let folder = target.parent().unwrap_or(&self.0.root);
-        create_folder_durably(folder)?;
-        // The sweep goes by age: a long upload must not look old the moment it gets its name.
-        let touch =
-            || File::options().write(true).open(staged)?.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin());
-        touch().map_err(|e| StorageError::file("could not touch", staged, e))?;
-        fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
-        sync_folder(folder)
+        self.publish_all(&[(staged, name)])
+    }
+
+    /// [`publish`](Self::publish) for many files. First all get their names, then the folders are synced side by side:
+    /// the disk does that in little more than the time of one.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish); some of the files have their names then.
+    pub fn publish_all(&self, files: &[(&Path, &str)]) -> Result<(), StorageError> {
+        let mut changed = BTreeSet::new();
+        for (staged, name) in files {
+            let target = self.path_of(name);
+            let folder = target.parent().unwrap_or(&self.0.root);
+            create_folder(folder, &mut changed)?;
+            touch(staged)?;
+            fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
+            changed.insert(folder.to_owned());
+        }
+        fan_out(changed.into_iter().collect(), SYNCED_AT_ONCE, |folder| sync_folder(&folder)).map(drop)
     }
 
     /// The same for a file that was written just now, is still open and has not been synced. The move comes before the
@@ -132,10 +147,11 @@ impl DataFolder {
     pub(crate) fn publish_open(&self, file: &File, staged: &Path, name: &str) -> Result<(), StorageError> {
         let target = self.path_of(name);
         let folder = target.parent().unwrap_or(&self.0.root);
-        create_folder_durably(folder)?;
+        let mut changed = BTreeSet::from([folder.to_owned()]);
+        create_folder(folder, &mut changed)?;
         fs::rename(staged, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
         file.sync_all().map_err(|e| StorageError::file("could not sync", &target, e))?;
-        sync_folder(folder)
+        changed.iter().try_for_each(|folder| sync_folder(folder))
     }
 
     /// Deletes a file that the catalog no longer names; one that is gone already is fine.
@@ -255,21 +271,31 @@ fn sync_folder(folder: &Path) -> Result<(), StorageError> {
         .map_err(|e| StorageError::file("could not sync folder", folder, e))
 }
 
-/// Makes a folder and those above it, each of them on the disk before the next.
-fn create_folder_durably(folder: &Path) -> Result<(), StorageError> {
+/// Makes the file as young as its name will be. The sweep goes by age: a long upload must not look old the moment that it
+/// is published.
+fn touch(staged: &Path) -> Result<(), StorageError> {
+    File::options()
+        .write(true)
+        .open(staged)
+        .and_then(|file| file.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin()))
+        .map_err(|e| StorageError::file("could not touch", staged, e))
+}
+
+/// Makes a folder and those above it that are not there; those that have a new entry by it are to be synced.
+fn create_folder(folder: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<(), StorageError> {
     if folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
-        create_folder_durably(parent)?;
+        create_folder(parent, changed)?;
+        changed.insert(parent.to_owned());
     }
     match fs::create_dir(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(StorageError::file("could not create folder", folder, error));
+            Err(StorageError::file("could not create folder", folder, error))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 #[cfg(test)]
@@ -287,6 +313,19 @@ mod tests {
         assert!(!staged.exists());
         assert_eq!(folder.published_before(Duration::ZERO).unwrap(), ["events/a/b/c.parquet"]);
         assert!(folder.published_before(Duration::from_hours(1)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_published_together_have_their_names_each_in_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(root.path()).unwrap();
+        let staged: Vec<PathBuf> = (0..20).map(|_| folder.staged_path()).collect();
+        let names: Vec<String> = (0..20).map(|number| format!("events/{}/{number}.parquet", number / 3)).collect();
+        staged.iter().for_each(|path| drop(File::create(path).unwrap()));
+        let files: Vec<(&Path, &str)> = staged.iter().map(AsRef::as_ref).zip(names.iter().map(AsRef::as_ref)).collect();
+        folder.publish_all(&files).unwrap();
+        assert!(names.iter().all(|name| folder.path_of(name).exists()));
+        assert!(!staged.iter().any(|path| path.exists()));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `lake/` | questions asked of the events |
 //! | `results/` | one file for each finished job, one record batch for each page |
 //! | `folder.rs` | the files below `data/`: written aside, synced, then named |
+//! | `fan_out.rs` | many like pieces of work on a few threads |
 //! | `backup.rs` | a copy of all of them, and the way back |
 
 pub mod backup;
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod erase;
 pub mod error;
 pub mod events;
+mod fan_out;
 pub mod folder;
 pub mod ids;
 pub mod lake;

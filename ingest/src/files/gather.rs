@@ -71,7 +71,7 @@ impl<'g, 'a> Gatherer<'g, 'a> {
         let read = pipeline::run(
             blocks,
             threads,
-            |block| parser.parse(block),
+            || parser.start(),
             |block, parsed| self.collect(&block, parsed.map_err(FileError::Columns)?),
         );
         self.headed = reading.into_headed();

@@ -70,7 +70,7 @@ pub struct PortionBounds {
 
 impl Default for PortionBounds {
     fn default() -> Self {
-        Self { events: 1_000_000, size_bytes: 512 << 20 }
+        Self { events: 4_000_000, size_bytes: 2 << 30 }
     }
 }
 

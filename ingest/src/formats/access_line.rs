@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 use crate::fault::{Fault, shown, shown_bytes};
 use crate::raw::{Field, RawEvent, Value};
@@ -23,12 +23,12 @@ pub(super) struct AccessLine<'a> {
 impl<'a> AccessLine<'a> {
     pub(super) fn read(line: &'a [u8]) -> Result<Self, Fault> {
         let text = text_of(line)?;
-        let (front, rest) = text.split_once(" [").ok_or_else(|| cut_off("the time in brackets"))?;
+        let (front, rest) = split_at_pair(text, *b" [").ok_or_else(|| cut_off("the time in brackets"))?;
         // Apache does not escape blanks in a user's name, so there may be more than three words.
         if front.split(' ').filter(|word| !word.is_empty()).count() < 3 {
             return Err(Fault::line(format!("{} is not host, identity and user", shown(front))));
         }
-        let (time, rest) = rest.split_once("] ").ok_or_else(|| cut_off("the bracket after the time"))?;
+        let (time, rest) = split_at_pair(rest, *b"] ").ok_or_else(|| cut_off("the bracket after the time"))?;
         let mut raw = RawEvent::default();
         raw.set(Field::Ts, clf_time(time)?);
         let (request, rest) = quoted(rest, "the request")?;
@@ -61,6 +61,14 @@ impl<'a> AccessLine<'a> {
         self.raw.set_text(Field::UserAgent, agent);
         Ok(self.raw)
     }
+}
+
+/// What stands before and behind the first such pair of ASCII characters. As `split_once`, but that gets ready for any
+/// needle, which takes longer than looking for this one.
+fn split_at_pair(text: &str, [first, second]: [u8; 2]) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let at = memchr_iter(second, bytes).find(|at| *at > 0 && bytes[at - 1] == first)?;
+    Some((&text[..at - 1], &text[at + 1..]))
 }
 
 /// The line as text. A log's NULs are holes that a truncation left.
@@ -202,6 +210,13 @@ mod tests {
         assert!(quoted(r#""open \""#, "it").is_err());
         assert!(quoted(r#""open \"#, "it").is_err());
         assert!(quoted("", "it").is_err());
+    }
+
+    #[test]
+    fn a_pair_is_found_where_both_stand_together() {
+        for text in ["", "[", " [", "a [b [c", "a[ [", "ä [ö", "a [", "[ "] {
+            assert_eq!(split_at_pair(text, *b" ["), text.split_once(" ["), "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `access_line.rs` | what Common and its relatives share |
 //! | `fields_line.rs` | columns that a `#Fields` line names |
 //! | `json_line.rs` | lines of JSON |
+//! | `flat_object.rs` | lines of JSON in the shape that nearly all have |
 //! | `words.rs` | lines of words, quoted or not |
 //! | `percent.rs`, `seconds.rs`, `whole_url.rs`, `x_cache.rs` | values that many logs write alike |
 //! | `fixture.rs` | the formats' fixtures, for tests |
@@ -31,6 +32,7 @@ mod fastly;
 mod fields_line;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod flat_object;
 mod haproxy;
 mod json_line;
 mod ndjson;

@@ -7,8 +7,9 @@ use arrow::array::RecordBatch;
 use sqlx::AnyConnection;
 
 use super::duplicates::{DayIds, IdIndex, ids_by_day, without_repeats};
+use super::order::DayEvents;
 use super::requests;
-use super::segment::{self, DayEvents, StagedSegment};
+use super::segment::{self, StagedSegment};
 use crate::catalog::{IdSource, id_sources};
 use crate::error::StorageError;
 use crate::folder::DataFolder;

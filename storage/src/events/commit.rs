@@ -67,14 +67,15 @@ impl Events {
     /// # Errors
     /// [`StorageError::IdempotencyMismatch`], [`StorageError::SourceMoved`], [`StorageError::NoSuchOrganization`],
     /// [`StorageError::Backlog`], or a failure of catalog or disk. Nothing of the batch is kept then.
-    pub async fn commit(&self, mut stage: Stage, details: Commit) -> Result<Receipt, StorageError> {
+    pub async fn commit(&self, stage: Stage, details: Commit) -> Result<Receipt, StorageError> {
         self.admit().await?;
-        let (stage, rows) = blocking(move || stage.finish().map(|rows| (stage, rows))).await?;
+        let organization = stage.organization().clone();
+        let (written, rows) = blocking(move || stage.finish()).await?;
         let mut batch = Batch {
-            organization: stage.organization().clone(),
+            organization,
             rows,
-            segments: stage.segments,
-            duplicates: stage.duplicates,
+            segments: written.segments,
+            duplicates: written.duplicates,
             looked_at: 0,
             looked_at_all: false,
         };

@@ -87,9 +87,7 @@ impl Events {
             for row in &rows {
                 batches.extend(log::decode(&row.payload)?);
             }
-            let days = segment::by_day(&batches)?;
-            let staged = days.iter().map(|day| segment::write(folder.staged_path(), day));
-            let staged = staged.collect::<Result<_, _>>()?;
+            let staged = segment::write_days(&folder, &batches)?;
             Ok((rows, staged))
         })
         .await?;

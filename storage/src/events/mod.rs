@@ -2,12 +2,12 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `requests.rs` | the one kind of event: its columns |
+//! | `requests.rs`, `texts.rs` | the one kind of event: its columns |
 //! | `stage.rs` | a batch being gathered, spilled aside when it is large |
 //! | `batch.rs`, `commit.rs` | many batches, one transaction: acknowledged means durable |
 //! | `duplicates.rs` | an event's id counts once a day |
 //! | `log.rs`, `flush.rs` | small batches wait in log rows; the flusher turns these into segments |
-//! | `segment.rs` | Parquet files |
+//! | `segment.rs`, `order.rs` | Parquet files, and the order of their events |
 //! | `receipt.rs`, `ledger.rs` | what was counted, and from which file |
 
 mod batch;
@@ -16,12 +16,14 @@ pub(crate) mod duplicates;
 mod flush;
 pub mod ledger;
 pub(crate) mod log;
+pub(crate) mod order;
 pub mod receipt;
 pub mod requests;
 pub(crate) mod segment;
 mod stage;
 #[cfg(test)]
 pub(crate) mod tests;
+mod texts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,7 +5,8 @@
 //! second kind of event is a second file.
 //!
 //! Strings are view columns that hold each different value once for a batch: grouping by them is fast, and a batch of a
-//! million user agents costs what its few hundred different ones cost. URLs are nearly all different and skip that search.
+//! million user agents costs what its few hundred different ones cost. URLs and ids are nearly all different and skip that
+//! search; words of at most 12 bytes are in the view itself.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +17,8 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
+
+use super::texts::RepeatedTexts;
 
 /// The largest number of bytes one response may claim: the largest integer that JSON clients read exactly.
 pub const MAX_BYTES: u64 = (1 << 53) - 1;
@@ -134,6 +137,9 @@ pub struct RequestEvent<'a> {
     pub id: Option<&'a str>,
 }
 
+/// URLs are held in blocks of this size.
+const URL_BLOCK_BYTES: u32 = 128 * 1024;
+
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8View, nullable);
     Arc::new(Schema::new(vec![
@@ -170,14 +176,14 @@ pub struct RequestColumns {
     url: StringViewBuilder,
     method: StringViewBuilder,
     bytes: Int64Builder,
-    api_key: StringViewBuilder,
+    api_key: RepeatedTexts,
     cache: StringViewBuilder,
-    user_agent: StringViewBuilder,
-    sdk: StringViewBuilder,
+    user_agent: RepeatedTexts,
+    sdk: RepeatedTexts,
     duration_ms: Float64Builder,
-    project_uid: StringViewBuilder,
-    environment_uid: StringViewBuilder,
-    domain: StringViewBuilder,
+    project_uid: RepeatedTexts,
+    environment_uid: RepeatedTexts,
+    domain: RepeatedTexts,
     id: StringViewBuilder,
     rows: usize,
 }
@@ -192,22 +198,22 @@ impl RequestColumns {
     /// No events yet.
     #[must_use]
     pub fn new() -> Self {
-        let shared = || StringViewBuilder::new().with_deduplicate_strings();
+        let words = || StringViewBuilder::new().with_deduplicate_strings();
         Self {
             ts: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            service: shared(),
+            service: words(),
             status: UInt16Builder::new(),
-            url: StringViewBuilder::new(),
-            method: shared(),
+            url: StringViewBuilder::new().with_fixed_block_size(URL_BLOCK_BYTES),
+            method: words(),
             bytes: Int64Builder::new(),
-            api_key: shared(),
-            cache: shared(),
-            user_agent: shared(),
-            sdk: shared(),
+            api_key: RepeatedTexts::new(),
+            cache: words(),
+            user_agent: RepeatedTexts::new(),
+            sdk: RepeatedTexts::new(),
             duration_ms: Float64Builder::new(),
-            project_uid: shared(),
-            environment_uid: shared(),
-            domain: shared(),
+            project_uid: RepeatedTexts::new(),
+            environment_uid: RepeatedTexts::new(),
+            domain: RepeatedTexts::new(),
             id: StringViewBuilder::new(),
             rows: 0,
         }
@@ -221,14 +227,14 @@ impl RequestColumns {
         self.url.append_value(event.url);
         self.method.append_value(event.method);
         self.bytes.append_value(i64::try_from(event.bytes.min(MAX_BYTES)).unwrap_or(i64::MAX));
-        self.api_key.append_option(event.api_key);
+        self.api_key.push_option(event.api_key);
         self.cache.append_option(event.cache.map(CacheState::as_str));
-        self.user_agent.append_value(event.user_agent);
-        self.sdk.append_option(event.sdk);
+        self.user_agent.push(event.user_agent);
+        self.sdk.push_option(event.sdk);
         self.duration_ms.append_option(event.duration_ms);
-        self.project_uid.append_option(event.project_uid);
-        self.environment_uid.append_option(event.environment_uid);
-        self.domain.append_option(event.domain);
+        self.project_uid.push_option(event.project_uid);
+        self.environment_uid.push_option(event.environment_uid);
+        self.domain.push_option(event.domain);
         self.id.append_option(event.id);
         self.rows += 1;
     }
@@ -258,14 +264,14 @@ impl RequestColumns {
             Arc::new(self.url.finish()),
             Arc::new(self.method.finish()),
             Arc::new(self.bytes.finish()),
-            Arc::new(self.api_key.finish()),
+            self.api_key.finish()?,
             Arc::new(self.cache.finish()),
-            Arc::new(self.user_agent.finish()),
-            Arc::new(self.sdk.finish()),
+            self.user_agent.finish()?,
+            self.sdk.finish()?,
             Arc::new(self.duration_ms.finish()),
-            Arc::new(self.project_uid.finish()),
-            Arc::new(self.environment_uid.finish()),
-            Arc::new(self.domain.finish()),
+            self.project_uid.finish()?,
+            self.environment_uid.finish()?,
+            self.domain.finish()?,
             Arc::new(self.id.finish()),
         ];
         RecordBatch::try_new(schema(), columns)

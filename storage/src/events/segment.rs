@@ -1,29 +1,37 @@
-//! A segment: the events of one organization and one UTC day in a Parquet file, sorted by service and time.
+//! A segment: the events of one organization and one UTC day in a Parquet file, in the order of `order.rs`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, StringViewArray, TimestampMillisecondArray, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::bloom_filter::Sbbf;
-use parquet::file::properties::{ReaderProperties, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, ReaderProperties, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::serialized_reader::ReadOptionsBuilder;
 use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
+use super::order::{DayEvents, by_day};
 use super::requests;
 use crate::catalog::PublishedSegment;
 use crate::error::StorageError;
+use crate::fan_out::fan_out;
 use crate::folder::{DataFolder, folder_of};
 use crate::ids::OrganizationUid;
 
-const DAY_MS: i64 = 86_400_000;
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// How many days are written at once: each is encoded on a core, and then waits for the disk.
+const WRITTEN_AT_ONCE: usize = 4;
+
+/// Columns whose least and greatest values are kept, so that a reader can skip what it does not look for.
+const SKIPPED_BY: [&str; 4] = ["ts", "service", "status", "api_key"];
 
 /// Rows that are read or skipped together.
 const ROW_GROUP: usize = 256 * 1024;
@@ -44,15 +52,6 @@ impl Drop for StagedSegment {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
     }
-}
-
-/// The events of one UTC day.
-#[derive(Debug, Clone)]
-pub(crate) struct DayEvents {
-    /// Days since 1970-01-01.
-    pub(crate) day: i64,
-    /// Sorted by service, then time.
-    pub(crate) events: RecordBatch,
 }
 
 /// The UTC day of a time, in days since 1970-01-01.
@@ -107,57 +106,15 @@ pub(crate) fn publish_all(
     organization: &OrganizationUid,
     segments: Vec<StagedSegment>,
 ) -> Result<Vec<PublishedSegment>, StorageError> {
-    segments.into_iter().map(|staged| publish(folder, organization, staged)).collect()
+    let named = segments.into_iter().map(|staged| PublishedSegment { name: name_of(organization, staged.day), staged });
+    let named: Vec<PublishedSegment> = named.collect();
+    let files: Vec<(&Path, &str)> =
+        named.iter().map(|segment| (segment.staged.path.as_path(), segment.name.as_str())).collect();
+    folder.publish_all(&files)?;
+    Ok(named)
 }
 
-/// Sorts batches by day, service and time, and cuts them where the day changes. Equal keys keep their order.
-pub(crate) fn by_day(batches: &[RecordBatch]) -> Result<Vec<DayEvents>, StorageError> {
-    let events = concat_batches(&requests::schema(), batches)?;
-    let times = times(&events)?.values();
-    let services: &StringViewArray = column(&events, "service")?;
-    let rows = u32::try_from(events.num_rows()).map_err(|_| too_many_rows())?;
-    let first_day = times.iter().copied().min().map_or(0, day_of);
-    // One number orders an event: its day, its service, its time of that day, its place. Numbers sort much faster than
-    // what they stand for.
-    let mut order: Vec<u128> = (times.iter().zip(ranks(services)).zip(0..rows))
-        .map(|((ts, service), row)| {
-            let day = u128::from(day_of(*ts).abs_diff(first_day));
-            let time = ts.rem_euclid(DAY_MS).unsigned_abs();
-            day << 96 | u128::from(service) << 64 | u128::from(time) << 32 | u128::from(row)
-        })
-        .collect();
-    order.sort_unstable();
-    let days = order.chunk_by(|left, right| left >> 96 == right >> 96);
-    days.map(|order| {
-        #[expect(clippy::cast_possible_truncation, reason = "the place is in the last 32 bits")]
-        let rows: Vec<u32> = order.iter().map(|key| *key as u32).collect();
-        let day = day_of(times[rows[0] as usize]);
-        Ok(DayEvents { day, events: take_record_batch(&events, &UInt32Array::from(rows))? })
-    })
-    .collect()
-}
-
-/// The place of each event's service among those that there are, in their order. There are few.
-fn ranks(services: &StringViewArray) -> Vec<u32> {
-    let mut names: Vec<&str> = Vec::new();
-    let found: Vec<usize> = (services.iter().flatten())
-        .map(|service| {
-            names.iter().position(|name| *name == service).unwrap_or_else(|| {
-                names.push(service);
-                names.len() - 1
-            })
-        })
-        .collect();
-    let rank = |name: &&str| u32::try_from(names.iter().filter(|other| *other < name).count()).unwrap_or(u32::MAX);
-    let ranks: Vec<u32> = names.iter().map(rank).collect();
-    found.into_iter().map(|name| ranks[name]).collect()
-}
-
-fn too_many_rows() -> StorageError {
-    StorageError::Corrupt("more events in one batch than a segment can number".to_owned())
-}
-
-/// Writes the events of one day aside, sorted by service and time.
+/// Writes the events of one day aside, in the order of `order.rs`.
 pub(crate) struct SegmentWriter {
     path: PathBuf,
     day: i64,
@@ -172,9 +129,16 @@ impl SegmentWriter {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_max_row_group_row_count(Some(ROW_GROUP))
-            // Times are in order and nearly all different: what they differ by is small.
-            .set_column_dictionary_enabled(ColumnPath::from("ts"), false)
-            .set_column_encoding(ColumnPath::from("ts"), Encoding::DELTA_BINARY_PACKED);
+            .set_statistics_enabled(EnabledStatistics::None);
+        for name in SKIPPED_BY {
+            properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+        }
+        // Sizes are in order, and what they differ by is small; times are nearly all different.
+        for name in ["ts", "bytes"] {
+            properties = properties
+                .set_column_dictionary_enabled(ColumnPath::from(name), false)
+                .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+        }
         if ids_expected > 0 {
             let id = ColumnPath::from("id");
             properties = properties
@@ -202,6 +166,12 @@ impl SegmentWriter {
         let size_bytes = file.metadata().map_err(fail)?.len();
         Ok(StagedSegment { path, day, event_count, id_count, size_bytes })
     }
+}
+
+/// Sorts events, cuts them into days and writes each day aside, several at once.
+pub(crate) fn write_days(folder: &DataFolder, batches: &[RecordBatch]) -> Result<Vec<StagedSegment>, StorageError> {
+    let days = by_day(batches)?;
+    fan_out(days, WRITTEN_AT_ONCE, |day| write(folder.staged_path(), &day.gather(batches)?))
 }
 
 /// Writes one day's events aside and syncs the file.

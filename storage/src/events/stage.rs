@@ -1,8 +1,8 @@
 //! A batch of events being gathered, before its commit.
 //!
 //! A small batch stays in memory and becomes part of a log row. One that grows past the bounds is written to segments
-//! aside, a chunk at a time, so that memory does not grow with the batch: one is written while the next one is gathered.
-//! Nothing of it exists until the commit.
+//! aside, a chunk at a time, so that memory does not grow with the batch: one is sorted, encoded and synced on threads of
+//! its own while the next one is gathered. Nothing of it exists until the commit.
 
 use std::mem;
 use std::thread::{self, JoinHandle};
@@ -18,8 +18,8 @@ use crate::folder::DataFolder;
 use crate::ids::OrganizationUid;
 
 /// How much of a batch is held in memory at most, before it is written aside.
-const CHUNK_EVENTS: usize = 250_000;
-const CHUNK_BYTES: usize = 96 << 20;
+const CHUNK_EVENTS: usize = 125_000;
+const CHUNK_BYTES: usize = 48 << 20;
 
 /// How much of a batch may become part of a log row; more becomes segments.
 const LOG_EVENTS: usize = 50_000;
@@ -33,9 +33,16 @@ pub struct Stage {
     pending: Vec<RecordBatch>,
     pending_events: usize,
     pending_bytes: usize,
-    /// The last chunk, on its way to segments.
-    writing: Option<JoinHandle<Result<Vec<StagedSegment>, StorageError>>>,
+    /// The last chunk, on its way to segments; it has those of the chunks before.
+    writing: Option<JoinHandle<Result<Written, StorageError>>>,
+    written: Written,
+}
+
+/// What of a batch is in segments aside.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
     pub(crate) segments: Vec<StagedSegment>,
+    /// Events whose id the batch has had before.
     pub(crate) duplicates: u64,
 }
 
@@ -48,8 +55,7 @@ impl Stage {
             pending_events: 0,
             pending_bytes: 0,
             writing: None,
-            segments: Vec::new(),
-            duplicates: 0,
+            written: Written::default(),
         }
     }
 
@@ -75,53 +81,63 @@ impl Stage {
 
     /// Begins to write what is in memory to segments aside.
     fn spill(&mut self) -> Result<(), StorageError> {
-        let Some(events) = self.take_pending()? else { return Ok(()) };
-        let folder = self.folder.clone();
+        let events = self.take_pending();
+        self.wait()?;
+        let (folder, mut written) = (self.folder.clone(), mem::take(&mut self.written));
         self.writing = Some(thread::spawn(move || {
-            let days = segment::by_day(&[events])?;
-            days.iter().map(|day| segment::write(folder.staged_path(), day)).collect()
+            let events = written.without_repeats(events)?;
+            written.segments.extend(segment::write_days(&folder, &events)?);
+            Ok(written)
         }));
         Ok(())
     }
 
     /// Waits for the chunk that is being written.
-    fn written(&mut self) -> Result<(), StorageError> {
-        let Some(writing) = self.writing.take() else { return Ok(()) };
-        let panicked = |_| StorageError::Background("a chunk of events was not written".to_owned());
-        self.segments.extend(writing.join().map_err(panicked)??);
+    fn wait(&mut self) -> Result<(), StorageError> {
+        if let Some(writing) = self.writing.take() {
+            let panicked = |_| StorageError::Background("a chunk of events was not written".to_owned());
+            self.written = writing.join().map_err(panicked)??;
+        }
         Ok(())
     }
 
-    /// Ends the gathering: what is left in memory, if it is small enough for a log row.
-    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>, StorageError> {
+    /// Ends the gathering: what is in segments, and what is left in memory, if it is small enough for a log row.
+    pub(crate) fn finish(mut self) -> Result<(Written, Option<RecordBatch>), StorageError> {
         if self.pending_events > LOG_EVENTS || self.pending_bytes > LOG_BYTES {
             self.spill()?;
         }
-        let rows = self.take_pending()?;
-        self.written()?;
-        Ok(rows)
+        let events = self.take_pending();
+        self.wait()?;
+        let mut written = self.written;
+        let rows = concat_batches(&requests::schema(), &written.without_repeats(events)?)?;
+        Ok((written, (rows.num_rows() > 0).then_some(rows)))
     }
 
-    /// What is in memory as one batch, without the ids that this batch has had before.
-    fn take_pending(&mut self) -> Result<Option<RecordBatch>, StorageError> {
-        let pending = mem::take(&mut self.pending);
+    fn take_pending(&mut self) -> Vec<RecordBatch> {
         (self.pending_events, self.pending_bytes) = (0, 0);
-        if pending.is_empty() {
-            return Ok(None);
+        mem::take(&mut self.pending)
+    }
+}
+
+impl Written {
+    /// Events without those whose id is in them twice, or was in the segments before.
+    fn without_repeats(&mut self, events: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, StorageError> {
+        let mut id_count = 0;
+        for batch in &events {
+            id_count += segment::count_ids(batch)?;
         }
-        let events = concat_batches(&requests::schema(), &pending)?;
-        self.written()?;
-        let known = self.ids_written_before(&events)?;
-        let (events, repeats) = without_repeats(&events, &known)?;
+        if id_count == 0 {
+            return Ok(events);
+        }
+        let events = concat_batches(&requests::schema(), &events)?;
+        let (events, repeats) = without_repeats(&events, &self.known(&events)?)?;
         self.duplicates += repeats;
-        Ok((events.num_rows() > 0).then_some(events))
+        Ok(vec![events])
     }
 
-    fn ids_written_before(&self, events: &RecordBatch) -> Result<DayIds, StorageError> {
+    /// Those ids of the events that the segments hold.
+    fn known(&self, events: &RecordBatch) -> Result<DayIds, StorageError> {
         let mut known = DayIds::new();
-        if segment::count_ids(events)? == 0 {
-            return Ok(known);
-        }
         let wanted = ids_by_day(events)?;
         for written in self.segments.iter().filter(|segment| segment.id_count > 0) {
             let Some(wanted) = wanted.get(&written.day) else { continue };

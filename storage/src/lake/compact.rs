@@ -28,6 +28,7 @@ use crate::catalog::{
     take_out_segments,
 };
 use crate::error::StorageError;
+use crate::events::order::ORDER;
 use crate::events::requests;
 use crate::events::segment::{self, SegmentWriter, StagedSegment};
 use crate::ids::OrganizationUid;
@@ -256,8 +257,9 @@ impl Lake {
             let column = datafusion::physical_expr::expressions::col(name, &schema)?;
             Ok(PhysicalSortExpr::new(column, SortOptions { descending: false, nulls_first: false }))
         };
-        let order = LexOrdering::new([ascending("service")?, ascending("ts")?])
-            .ok_or_else(|| StorageError::Corrupt("segments without an order".to_owned()))?;
+        let order = ORDER.into_iter().map(ascending).collect::<Result<Vec<_>, _>>()?;
+        let order =
+            LexOrdering::new(order).ok_or_else(|| StorageError::Corrupt("segments without an order".to_owned()))?;
         let files = EventTable::sorted_files(self.folder.root(), segments, &order)?;
         let plan = Arc::new(SortPreservingMergeExec::new(order, files));
         let mut events = execute_stream(plan, self.session.task_ctx())?;

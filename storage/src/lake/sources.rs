@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -22,6 +21,7 @@ use super::table::{DATE, date_number, dated};
 use crate::catalog::{EventSnapshot, Segment};
 use crate::error::StorageError;
 use crate::events::{log, segment};
+use crate::fan_out::fan_out;
 
 /// So many events are added up on one thread: another would not be faster.
 const FEW_EVENTS: u64 = 20_000;
@@ -129,21 +129,13 @@ impl Reading<'_> {
     fn segments(&self, segments: &[&Segment], events: u64) -> Result<Vec<Source>, StorageError> {
         let threads = if events <= FEW_EVENTS { 1 } else { self.lake.threads.min(segments.len()) };
         let next = AtomicUsize::new(0);
-        let some_of_them = || {
+        fan_out((0..threads).collect(), threads, |_| {
             let memory = self.lake.reservation("events of segments");
             let mut adding_up = AddingUp::new(vec![self.way.clone()]);
             while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
                 self.segment(segment, &mut adding_up, &memory)?;
             }
             self.source(adding_up)
-        };
-        if threads == 1 {
-            return Ok(vec![some_of_them()?]);
-        }
-        thread::scope(|scope| {
-            let all: Vec<_> = (0..threads).map(|_| scope.spawn(some_of_them)).collect();
-            let ended = |_| StorageError::Background("a thread that reads events".to_owned());
-            all.into_iter().map(|thread| thread.join().map_err(ended)?).collect()
         })
     }
 
