@@ -321,7 +321,9 @@ mod tests {
         let folder = DataFolder::open(root.path()).unwrap();
         let staged: Vec<PathBuf> = (0..20).map(|_| folder.staged_path()).collect();
         let names: Vec<String> = (0..20).map(|number| format!("events/{}/{number}.parquet", number / 3)).collect();
-        staged.iter().for_each(|path| drop(File::create(path).unwrap()));
+        for path in &staged {
+            File::create(path).unwrap();
+        }
         let files: Vec<(&Path, &str)> = staged.iter().map(AsRef::as_ref).zip(names.iter().map(AsRef::as_ref)).collect();
         folder.publish_all(&files).unwrap();
         assert!(names.iter().all(|name| folder.path_of(name).exists()));

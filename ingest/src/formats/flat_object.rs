@@ -56,6 +56,7 @@ pub(super) fn read(line: &[u8]) -> Option<RawEvent<'_>> {
 
 /// Whether there is a backslash, or a byte that JSON does not allow in a text. Without an early exit, so that many bytes
 /// are looked at together.
+#[expect(clippy::needless_bitwise_bool, reason = "it is what keeps a jump from between two bytes")]
 fn has_escapes(line: &[u8]) -> bool {
     line.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'\\'))
 }

@@ -157,13 +157,13 @@ fn codes_of(events: &RecordBatch, dimension: Dimension, interner: &mut Interner)
 
 fn codes_of_numbers(numbers: &UInt16Array, interner: &mut Interner) -> Result<Vec<u32>, StorageError> {
     let mut known: HashMap<u16, u32> = HashMap::new();
-    let code_of = |number: &u16| match known.get(number) {
-        Some(code) => Ok(*code),
-        None => {
-            let code = interner.intern(&number.to_string())?;
-            known.insert(*number, code);
-            Ok(code)
+    let code_of = |number: &u16| {
+        if let Some(code) = known.get(number) {
+            return Ok(*code);
         }
+        let code = interner.intern(&number.to_string())?;
+        known.insert(*number, code);
+        Ok(code)
     };
     numbers.values().iter().map(code_of).collect()
 }
@@ -179,13 +179,12 @@ fn codes_of_texts(texts: &StringViewArray, interner: &mut Interner) -> Result<Ve
             continue;
         }
         if last.0 != Some(*view) {
-            let code = match known.get(view) {
-                Some(code) => *code,
-                None => {
-                    let code = interner.intern(texts.value(place))?;
-                    known.insert(*view, code);
-                    code
-                }
+            let code = if let Some(code) = known.get(view) {
+                *code
+            } else {
+                let code = interner.intern(texts.value(place))?;
+                known.insert(*view, code);
+                code
             };
             last = (Some(*view), code);
         }

@@ -1,14 +1,12 @@
 //! The compactor: merges the small segments of a day, and adds up what the reports ask for.
 //!
-//! A day's segments are merged when together they are a good part of the next larger one, so that each event is written
-//! again only a few times however it came in, and a day ends up with a few segments of very different sizes. What is
-//! merged is summarized at once; a segment that stays as it is, when nothing has come in for a while.
+//! `tiers.rs` says which of a day's segments. What is merged is summarized at once; a segment that stays as it is, when
+//! nothing has come in for a while.
 //!
 //! Everything goes aside first. One transaction then puts the merged segment in the place of the others, so that a report
 //! sees either these or that. The files of the others stay until no report can be reading them any more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -22,6 +20,7 @@ use super::Lake;
 use super::gather::Reason;
 use super::summarize::StagedSummaries;
 use super::table::EventTable;
+use super::tiers::{Extent, Step, is_quiet, next_step};
 use crate::blocking;
 use crate::catalog::{
     Segment, SegmentDay, insert_summary_file, lock_organization, put_in_place, retire_unused_summaries, set_summaries,
@@ -32,18 +31,6 @@ use crate::events::order::ORDER;
 use crate::events::requests;
 use crate::events::segment::{self, SegmentWriter, StagedSegment};
 use crate::ids::OrganizationUid;
-
-/// A day that nothing was written to for so long is compacted as far as it can be.
-const QUIET: Duration = Duration::from_mins(5);
-
-/// Segments that are merged while a day is still being written to: at least so many.
-const MANY: usize = 8;
-
-/// How much larger than all smaller ones together a segment may be and still be merged with them.
-const GROWTH: u64 = 4;
-
-/// Segments that are read at once.
-const MERGED_AT_ONCE: usize = 64;
 
 /// What a compaction has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -56,58 +43,6 @@ pub struct Compacted {
     pub summarized_segments: u64,
     /// Files of summaries that others took the place of.
     pub gathered_files: u64,
-}
-
-/// How far a compaction goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// What is due.
-    Due,
-    /// As if nothing had come in for long.
-    Everything,
-    /// Summaries only.
-    Summaries,
-}
-
-/// The step that a day needs next.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// These become one segment: so many of the smallest.
-    Merge(usize),
-    /// This one is summarized as it is.
-    Summarize(usize),
-}
-
-/// Whether nothing has been written to the day for a while.
-fn is_quiet(segments: &[Segment], now: i64) -> bool {
-    let quiet_ms = i64::try_from(QUIET.as_millis()).unwrap_or(i64::MAX);
-    segments.iter().all(|segment| now.saturating_sub(segment.created_at) >= quiet_ms)
-}
-
-/// What to do with a day's segments, the smallest first.
-fn next_step(segments: &[Segment], quiet: bool, extent: Extent) -> Option<Step> {
-    if extent != Extent::Summaries {
-        let together = alike(segments.iter().take(MERGED_AT_ONCE).map(|segment| segment.event_count));
-        if together >= if quiet { 2 } else { MANY } {
-            return Some(Step::Merge(together));
-        }
-    }
-    let summarize = || segments.iter().position(|segment| segment.summaries.is_none()).map(Step::Summarize);
-    if quiet { summarize() } else { None }
-}
-
-/// How many of the smallest, by their sizes, are so much alike that they should be one: up to the last that is not much
-/// larger than all before it together.
-pub(super) fn alike(sizes: impl Iterator<Item = u64>) -> usize {
-    let mut together = 0;
-    let mut smaller = 0_u64;
-    for (place, size) in sizes.enumerate() {
-        if place > 0 && size <= smaller.saturating_mul(GROWTH) {
-            together = place + 1;
-        }
-        smaller = smaller.saturating_add(size);
-    }
-    together
 }
 
 impl Lake {
@@ -290,97 +225,6 @@ impl Lake {
             size_bytes: staged.size_bytes,
             path: path.to_string_lossy().into_owned(),
             summaries: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::catalog::SegmentSummaries;
-    use crate::lake::Summaries;
-
-    fn segment(event_count: u64, summarized: bool) -> Segment {
-        let none = SegmentSummaries { path: String::new(), place: 0, summaries: Summaries::default() };
-        Segment {
-            id: String::new(),
-            day: 0,
-            event_count,
-            id_count: 0,
-            commit_number: 0,
-            created_at: 0,
-            size_bytes: 0,
-            path: String::new(),
-            summaries: summarized.then_some(none),
-        }
-    }
-
-    fn segments(counts: &[u64]) -> Vec<Segment> {
-        counts.iter().map(|count| segment(*count, false)).collect()
-    }
-
-    fn when_quiet(counts: &[u64]) -> Option<Step> {
-        next_step(&segments(counts), true, Extent::Due)
-    }
-
-    #[test]
-    fn a_quiet_day_becomes_few_segments_of_very_different_sizes() {
-        assert_eq!(when_quiet(&[]), None);
-        assert_eq!(when_quiet(&[5]), Some(Step::Summarize(0)));
-        assert_eq!(when_quiet(&[5, 20]), Some(Step::Merge(2)));
-        assert_eq!(
-            when_quiet(&[5, 21]),
-            Some(Step::Summarize(0)),
-            "the larger one is not written again for the smaller"
-        );
-        assert_eq!(when_quiet(&[1, 100, 110, 5000]), Some(Step::Merge(3)));
-        assert_eq!(when_quiet(&[10; 100]), Some(Step::Merge(MERGED_AT_ONCE)));
-    }
-
-    #[test]
-    fn a_day_that_is_written_to_is_merged_once_it_has_many() {
-        let step = |counts: &[u64]| next_step(&segments(counts), false, Extent::Due);
-        assert_eq!(step(&[10; 7]), None);
-        assert_eq!(step(&[10; 8]), Some(Step::Merge(8)));
-        assert_eq!(step(&[5]), None);
-    }
-
-    #[test]
-    fn a_day_is_quiet_when_all_of_it_was_written_a_while_ago() {
-        assert!(is_quiet(&segments(&[1, 2]), 300_000));
-        assert!(!is_quiet(&segments(&[1, 2]), 299_999));
-    }
-
-    #[test]
-    fn only_summaries_means_no_merging() {
-        let summaries = |segments: &[Segment]| next_step(segments, true, Extent::Summaries);
-        assert_eq!(summaries(&[segment(1, true), segment(1, false)]), Some(Step::Summarize(1)));
-        assert_eq!(summaries(&[segment(1, true), segment(1, true)]), None);
-    }
-
-    proptest! {
-        /// However events come in, a day has few files, and each event is written only a few times.
-        #[test]
-        fn files_and_work_stay_bounded(batches in prop::collection::vec(1..2000_u64, 1..1500)) {
-            let (mut day, mut written) = (Vec::<Segment>::new(), 0);
-            for count in &batches {
-                day.push(segment(*count, false));
-                day.sort_by_key(|segment| segment.event_count);
-                while let Some(Step::Merge(together)) = next_step(&day, false, Extent::Due) {
-                    let merged = day.drain(..together).map(|segment| segment.event_count).sum();
-                    written += merged;
-                    day.push(segment(merged, true));
-                    day.sort_by_key(|segment| segment.event_count);
-                }
-            }
-            let events: u64 = batches.iter().sum();
-            // Each tier is several times the size of all below it.
-            let tiers = u64::from(events.ilog2()) / 2 + 1;
-            prop_assert!(day.len() as u64 <= MANY as u64 + tiers, "{} files", day.len());
-            prop_assert!(written <= events * (tiers + 2), "{written} written of {events}");
-            prop_assert_eq!(day.iter().map(|segment| segment.event_count).sum::<u64>(), events);
         }
     }
 }

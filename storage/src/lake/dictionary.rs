@@ -75,16 +75,14 @@ impl Dictionary {
     pub(super) fn merged(dictionaries: &[Arc<Self>]) -> Result<(Arc<Self>, Vec<Vec<u32>>), StorageError> {
         match dictionaries {
             [] => Ok((Arc::default(), Vec::new())),
-            [one] => Ok((Arc::clone(one), vec![(0..=code_at(one.len()) - 1).collect()])),
+            [one] => Ok((Arc::clone(one), vec![(0..code_at(one.len())).collect()])),
             several => {
                 let (left, right) = several.split_at(several.len() / 2);
                 let ((left, mut codes), (right, codes_of_right)) = (Self::merged(left)?, Self::merged(right)?);
                 let (merged, from_left, from_right) = left.merged_with(&right)?;
                 codes.iter_mut().flatten().for_each(|code| *code = from_left[*code as usize]);
-                codes.extend(codes_of_right.into_iter().map(|mut codes| {
-                    codes.iter_mut().for_each(|code| *code = from_right[*code as usize]);
-                    codes
-                }));
+                let in_merged = |code: u32| from_right[code as usize];
+                codes.extend(codes_of_right.into_iter().map(|codes| codes.into_iter().map(in_merged).collect()));
                 Ok((Arc::new(merged), codes))
             }
         }

@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use chrono::{Datelike as _, NaiveDate, TimeDelta};
 
 use super::Lake;
-use super::compact::{Extent, alike};
+
 use super::summarize::StagedSummaries;
-use super::summary_file::{self, Contents, Part};
+use super::summary_file::{Contents, Part};
+use super::summary_reader;
+use super::tiers::{Extent, alike};
 use crate::blocking;
 use crate::catalog::{
     SummarizedSegment, SummaryFileUse, insert_summary_file, lock_organization, move_summaries, retire_unused_summaries,
@@ -148,7 +150,7 @@ fn put_together(
     let mut segments = Vec::new();
     for (path, of_file) in files {
         let places: Vec<usize> = of_file.iter().map(|segment| segment.place).collect();
-        read.push(summary_file::read(folder, &path, &places)?);
+        read.push(summary_reader::read(folder, &path, &places)?);
         segments.extend(of_file);
     }
     let together = Contents::together(read)?;

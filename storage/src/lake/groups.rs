@@ -8,15 +8,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::aggregate::{Aggregate, Dimension, Filter, Measure, Order};
+use super::counted::{Counted, Group, schema_of};
 use super::dictionary::Dictionary;
 use super::part::{self, Layout, Run};
-use super::summary_file::{Dictionaries, ReadPart};
-use super::table::DATE;
+use super::summary_file::Dictionaries;
+use super::summary_reader::ReadPart;
 use super::varint;
 use crate::error::StorageError;
 
@@ -28,9 +27,6 @@ const MANY_CELLS: u64 = 1 << 24;
 
 /// Groups are combined when so many were gathered.
 const GATHERED: usize = 1 << 20;
-
-/// Rows of a batch of the answer.
-const BATCH_ROWS: usize = 8192;
 
 /// What stands for a value that a filter does not let through.
 const LEFT_OUT: u64 = u64::MAX;
@@ -51,14 +47,6 @@ pub(super) struct SourcePart {
     pub(super) dimensions: Vec<Dimension>,
     pub(super) layout: Layout,
     pub(super) rows: ReadPart,
-}
-
-/// One group: its number, how many events, their bytes.
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    number: u64,
-    count: u64,
-    bytes: u64,
 }
 
 /// Counts groups.
@@ -139,8 +127,8 @@ impl<'a> Counter<'a> {
         if question.bucket.is_none() {
             dates.truncate(1);
         }
-        let sizes = values.iter().map(|values| values.len() as u64 + 1);
-        let cells = sizes.fold(Some(dates.len() as u64), |cells, size| cells?.checked_mul(size));
+        let mut sizes = values.iter().map(|values| values.len() as u64 + 1);
+        let cells = sizes.try_fold(dates.len() as u64, u64::checked_mul);
         let cells = cells.ok_or(StorageError::TooLarge("the groups of a report"))?;
         let with_bytes = question.measures.contains(&Measure::Bytes);
         let cells = if cells <= FEW_CELLS.max(rows.saturating_mul(4)).min(MANY_CELLS) {
@@ -306,69 +294,4 @@ fn combine(groups: &mut Vec<Group>) {
         }
         same
     });
-}
-
-/// The columns of an answer.
-pub(super) fn schema_of(question: &Aggregate) -> SchemaRef {
-    let date = question.bucket.map(|_| Field::new(DATE, DataType::Date32, false));
-    let texts = question.group.iter().map(|dimension| Field::new(dimension.column(), DataType::Utf8, true));
-    let measures = question.measures.iter().map(|measure| Field::new(measure.column(), DataType::Int64, false));
-    Arc::new(Schema::new(date.into_iter().chain(texts).chain(measures).collect::<Vec<_>>()))
-}
-
-/// Counted groups, in the order that was asked for.
-#[derive(Debug)]
-pub(super) struct Counted {
-    schema: SchemaRef,
-    dates: Option<Vec<i32>>,
-    dimensions: Vec<Arc<Dictionary>>,
-    measures: Vec<Measure>,
-    groups: Vec<Group>,
-    given: usize,
-}
-
-impl Counted {
-    /// The next rows; `None` at the end.
-    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, StorageError> {
-        let groups = &self.groups[self.given..(self.given + BATCH_ROWS).min(self.groups.len())];
-        if groups.is_empty() {
-            return Ok(None);
-        }
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        let mut numbers: Vec<u64> = groups.iter().map(|group| group.number).collect();
-        for dictionary in self.dimensions.iter().rev() {
-            columns.push(Arc::new(texts(dictionary, &mut numbers)));
-        }
-        if let Some(dates) = &self.dates {
-            let place = |number: &u64| usize::try_from(*number).unwrap_or(usize::MAX);
-            columns.push(Arc::new(Date32Array::from_iter_values(numbers.iter().map(|number| dates[place(number)]))));
-        }
-        columns.reverse();
-        for measure in &self.measures {
-            let of = |group: &Group| match measure {
-                Measure::Count => group.count,
-                Measure::Bytes => group.bytes,
-            };
-            let numbers = groups.iter().map(|group| i64::try_from(of(group)).unwrap_or(i64::MAX));
-            columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
-        }
-        self.given += groups.len();
-        Ok(Some(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
-    }
-}
-
-/// The values of the least significant dimension, which is taken off the numbers.
-fn texts(dictionary: &Dictionary, numbers: &mut [u64]) -> arrow::array::StringArray {
-    let size = dictionary.len() as u64 + 1;
-    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 32);
-    for number in numbers {
-        let place = usize::try_from(*number % size).unwrap_or(usize::MAX);
-        *number /= size;
-        if place == dictionary.len() {
-            texts.append_null();
-        } else {
-            texts.append_value(dictionary.get(place));
-        }
-    }
-    texts.finish()
 }

@@ -42,7 +42,7 @@ impl Interner {
 
     /// The texts in order, and for each code the one that it has there.
     pub(super) fn sorted(&self) -> Result<(Dictionary, Vec<u32>), StorageError> {
-        let mut order: Vec<u32> = (1..=code_at(self.ends.len()) - 1).collect();
+        let mut order: Vec<u32> = (1..code_at(self.ends.len())).collect();
         order.sort_unstable_by(|left, right| self.text_of(*left).cmp(self.text_of(*right)));
         let dictionary = Dictionary::from_sorted(order.iter().map(|code| self.text_of(*code)))?;
         let mut codes = vec![0; order.len() + 1];

@@ -5,13 +5,13 @@
 //! |---|---|
 //! | `aggregate.rs` | the question, naming no engine |
 //! | `query.rs` | its answer, batch by batch |
-//! | `sources.rs`, `groups.rs` | what it is answered from, and its groups counted in memory |
+//! | `sources.rs`, `groups.rs`, `counted.rs` | what it is answered from, its groups counted in memory, and their rows |
 //! | `table.rs`, `engine.rs` | events as one table, and the question in the terms of an engine that spills |
 //! | `summary.rs` | which summaries there are |
 //! | `adding_up.rs`, `interner.rs` | events, added up |
 //! | `part.rs`, `dictionary.rs`, `varint.rs` | what was added up, as bytes |
-//! | `contents.rs`, `summary_file.rs` | summaries of many segments, and the file that holds them |
-//! | `compact.rs`, `summarize.rs`, `gather.rs` | segments become fewer, get summaries, and these few files |
+//! | `contents.rs`, `summary_file.rs`, `summary_reader.rs` | summaries of many segments, and the file that holds them |
+//! | `compact.rs`, `tiers.rs`, `summarize.rs`, `gather.rs` | segments become fewer, get summaries, and these few files |
 //! | `erase.rs` | segments without events that were to be erased |
 //! | `verify.rs` | summaries computed again, and compared |
 //!
@@ -22,6 +22,7 @@ mod adding_up;
 pub mod aggregate;
 mod compact;
 mod contents;
+mod counted;
 mod dictionary;
 mod engine;
 mod erase;
@@ -34,9 +35,11 @@ mod sources;
 mod summarize;
 mod summary;
 mod summary_file;
+mod summary_reader;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod varint;
 mod verify;
 
@@ -47,14 +50,15 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryRe
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-pub use self::compact::{Compacted, Extent};
+pub use self::compact::Compacted;
 pub use self::erase::{ErasedEvents, Selection};
 pub(crate) use self::gather::Reason;
 pub use self::query::{Answer, Progress};
 pub(crate) use self::summary::Summaries;
-use self::summary_file::SummaryCache;
+use self::summary_reader::SummaryCache;
 #[cfg(test)]
-pub(crate) use self::summary_file::words_of;
+pub(crate) use self::summary_reader::words_of;
+pub use self::tiers::Extent;
 pub use self::verify::{Difference, Verified};
 use crate::catalog::Catalog;
 use crate::clock::Clock;

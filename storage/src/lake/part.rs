@@ -59,16 +59,22 @@ pub(super) fn encode(rows: &[Row], layout: Layout) -> Vec<u8> {
     let last = layout.columns - 1;
     let mut out = Vec::with_capacity(rows.len() * 3);
     for run in rows.chunk_by(|left, right| left.codes[..last] == right.codes[..last]) {
-        run[0].codes[..last].iter().for_each(|code| varint::write(&mut out, u64::from(*code)));
+        for code in &run[0].codes[..last] {
+            varint::write(&mut out, u64::from(*code));
+        }
         varint::write(&mut out, run.len() as u64);
         let mut before = 0;
         for row in run {
             varint::write(&mut out, u64::from(row.codes[last] - before));
             before = row.codes[last];
         }
-        run.iter().for_each(|row| varint::write(&mut out, row.count));
+        for row in run {
+            varint::write(&mut out, row.count);
+        }
         if layout.with_bytes {
-            run.iter().for_each(|row| varint::write(&mut out, row.bytes));
+            for row in run {
+                varint::write(&mut out, row.bytes);
+            }
         }
     }
     out

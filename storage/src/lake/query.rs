@@ -17,8 +17,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Lake;
 use super::aggregate::Aggregate;
+use super::counted::Counted;
 use super::engine::events_read;
-use super::groups::{self, Counted};
+use super::groups;
 use super::sources;
 use crate::blocking;
 use crate::catalog::EventSnapshot;

@@ -16,7 +16,7 @@ use super::groups::{Source, SourcePart};
 use super::part::{self, MOST_COLUMNS};
 use super::query::Read;
 use super::summary::Summary;
-use super::summary_file::ReadPart;
+use super::summary_reader::ReadPart;
 use super::table::{DATE, date_number, dated};
 use crate::catalog::{EventSnapshot, Segment};
 use crate::error::StorageError;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use arrow::array::{Array as _, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::DataType;
 
 use super::aggregate::{Aggregate, Bucket, DayRange, Dimension, Filter, Measure, Order};
-use super::groups::schema_of;
+use super::counted::schema_of;
 use crate::catalog::OwnRetention;
 use crate::events::Commit;
 use crate::events::requests::RequestEvent;
@@ -57,10 +56,10 @@ async fn answer_and_whose(fixture: &Fixture, question: &Aggregate) -> (RecordBat
 }
 
 /// Events of 40 days, every one of them with some URLs of its own.
-async fn with_urls(fixture: &Fixture, urls_of_a_day: usize) {
+async fn with_urls(fixture: &Fixture, urls_of_a_day: i64) {
     for day in 0..40 {
         let urls: Vec<String> = (0..urls_of_a_day).map(|number| format!("/{}/{}", number % 7, number * day)).collect();
-        let events: Vec<_> = urls.iter().map(|url| RequestEvent { url, ..request_on(day as i64) }).collect();
+        let events: Vec<_> = urls.iter().map(|url| RequestEvent { url, ..request_on(day) }).collect();
         fixture.commit_requests(&events, Commit::default()).await.unwrap();
         fixture.flush().await;
     }

@@ -56,7 +56,9 @@ mod tests {
         #[test]
         fn numbers_are_read_back(numbers in prop::collection::vec(prop_oneof![0..300_u64, any::<u64>()], 0..50)) {
             let mut bytes = Vec::new();
-            numbers.iter().for_each(|number| write(&mut bytes, *number));
+            for number in &numbers {
+                write(&mut bytes, *number);
+            }
             let mut rest = bytes.as_slice();
             for number in numbers {
                 prop_assert_eq!(read(&mut rest).unwrap(), number);

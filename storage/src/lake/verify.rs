@@ -13,7 +13,8 @@ use super::aggregate::Measure;
 use super::engine::counted;
 use super::part::{self, Row};
 use super::summary::Summary;
-use super::summary_file::{self, Contents, Part};
+use super::summary_file::{Contents, Part};
+use super::summary_reader;
 use super::table::EventTable;
 use crate::blocking;
 use crate::catalog::{Segment, SegmentDay};
@@ -110,7 +111,7 @@ impl Lake {
             .map(|dimension| cast(col(dimension.column()), DataType::Utf8View).alias(dimension.column()));
         let expected = events.aggregate(columns.collect(), counted(summary.measures()))?.collect().await?;
         let (folder, path) = (self.folder.clone(), segment.summaries.as_ref().map(|of| of.path.clone()));
-        let contents = blocking(move || summary_file::read(&folder, &path.unwrap_or_default(), &[place])).await?;
+        let contents = blocking(move || summary_reader::read(&folder, &path.unwrap_or_default(), &[place])).await?;
         let part = contents.segments.iter().flatten().find(|part| part.summary == summary);
         let part = part.ok_or_else(|| StorageError::Corrupt(format!("a file without summary `{summary}`")))?;
         Ok(rows_of_batches(summary, &expected)? == rows_of_part(&contents, part)?)
