@@ -11,6 +11,11 @@ END = "<!-- end of what was measured -->\n"
 MIB = 1 << 20
 MB = 1_000_000
 HEAVY = ("devices", "sdk", "url")
+# Answers whose rows are fewer times as many are of one size.
+SAME_SIZE = 1.1
+
+# What was measured: what, the value, its bar, whether that is met.
+Bar = tuple[str, str, str, str]
 
 
 def write(path: Path, found: dict, versions: dict[str, str]) -> None:
@@ -32,7 +37,7 @@ def tables(found: dict, versions: dict[str, str]) -> str:
     parts = [
         where(versions),
         "\n### The bars\n\n",
-        table(["what", "measured", "bar", "met"], [[*row[:3], "yes" if row[3] else "**no**"] for row in bars(found)]),
+        table(["what", "measured", "bar", "met"], bars(found)),
         "\n### Events in\n\n",
         events_in(found),
         "\n### Reports\n\n",
@@ -63,7 +68,7 @@ def ratio(peer: float, own: float) -> str:
     return f"{peer / own:.2f} ×"
 
 
-def bars(found: dict) -> list[tuple[str, str, str, bool]]:
+def bars(found: dict) -> list[Bar]:
     """What was to be reached, and what was."""
     ingest, size, lake, pages = found["ingest"], found["size"], found["lake"], found["pages"]
     parquet = ingest["duckdb_parquet"]
@@ -83,7 +88,9 @@ def bars(found: dict) -> list[tuple[str, str, str, bool]]:
         times = found["large"]["events"] // found["lake"]["events"]
         for report, seconds in found["large"]["reports"].items():
             what = f"`{report}` over {times} times as many events"
-            rows.append(at_most(what, seconds / found["reports"]["tally"][report], 1.5, "× the time"))
+            bar = at_most(what, seconds / found["reports"]["tally"][report], 1.5, "× the time")
+            growth = found["large"]["rows"][report] / found["reports"]["rows"][report]
+            rows.append(bar if growth < SAME_SIZE else (*bar[:3], f"is for answers of one size; this has {growth:.1f} × the rows"))
     rows += [
         at_most("submit → finished, small report, embedded, p50", embedded["p50"], 10, "ms"),
         at_most("the same, p99", embedded["p99"], 50, "ms"),
@@ -112,14 +119,14 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def at_least(what: str, value: float, bar: float, unit: str) -> tuple[str, str, str, bool]:
+def at_least(what: str, value: float, bar: float, unit: str) -> Bar:
     """A bar that is a least value."""
-    return what, f"{number(value)} {unit}", f"≥ {bar:g}", value >= bar
+    return what, f"{number(value)} {unit}", f"≥ {bar:g}", "yes" if value >= bar else "**no**"
 
 
-def at_most(what: str, value: float, bar: float, unit: str) -> tuple[str, str, str, bool]:
+def at_most(what: str, value: float, bar: float, unit: str) -> Bar:
     """A bar that is a greatest value."""
-    return what, f"{number(value)} {unit}", f"≤ {bar:g}", value <= bar
+    return what, f"{number(value)} {unit}", f"≤ {bar:g}", "yes" if value <= bar else "**no**"
 
 
 def events_in(found: dict) -> str:
@@ -159,14 +166,19 @@ def reports(found: dict) -> str:
     text = f"{lake['events']:,} events of 4 organizations over 90 days, compacted; a report of one of them, services cdn and "
     text += "cma, by day. Milliseconds: Tally from the submission until the client has the first page, best of 5; the peers "
     text += "from the statement until its answer is in memory, best of 3.\n\n"
-    head = ["report", "Tally", "DuckDB, table in memory sorted by organization and time", "ClickHouse, MergeTree"]
+    head = ["report", "rows", "Tally", "DuckDB, table in memory sorted by organization and time", "ClickHouse, MergeTree"]
     engines = [reports[engine] for engine in ("tally", "duckdb", "clickhouse")]
+    rows = {
+        name: [f"`{name}`", f"{reports['rows'][name]:,}", *(f"{engine[name] * 1000:.1f}" for engine in engines)]
+        for name in reports["tally"]
+    }
     if "large" in found:
-        head.append(f"Tally, {found['large']['events']:,} events")
-        engines.append(found["large"]["reports"])
-    rows = [[f"`{name}`", *(f"{engine[name] * 1000:.1f}" for engine in engines)] for name in reports["tally"]]
+        large = found["large"]
+        head += [f"Tally, {large['events']:,} events", "rows"]
+        for name, row in rows.items():
+            row += [f"{large['reports'][name] * 1000:.1f}", f"{large['rows'][name]:,}"]
     urls = found["urls"]
-    text += table(head, rows) + "\n"
+    text += table(head, list(rows.values())) + "\n"
     text += f"Top URLs over {urls['urls']:,} different URLs of one day: {urls['seconds']:.1f} s, "
     text += f"{urls['server_memory'] / MIB:.0f} MiB of the server at most.\n"
     return text

@@ -103,8 +103,8 @@ async fn compact(store: &Store, org: Option<&OrganizationUid>, extent: Extent, o
     let done = done.await.context("not everything could be compacted")?;
     bar.finish_and_clear();
     let sentence = format_args!(
-        "{} segments merged into {}, {} summarized",
-        done.merged_segments, done.written_segments, done.summarized_segments
+        "{} segments merged into {}, {} summarized; {} files of summaries put together",
+        done.merged_segments, done.written_segments, done.summarized_segments, done.gathered_files
     );
     out.answer(&done, sentence)
 }

@@ -68,6 +68,13 @@ use crate::folder::DataFolder;
 /// Decoded summaries are kept in so large a part of the memory of queries, beside it.
 const SUMMARIES_SHARE: u64 = 4;
 
+/// Rows that the engine handles together: the most is what it is made for, the fewest still pays.
+const MOST_BATCH_ROWS: usize = 8192;
+const FEWEST_BATCH_ROWS: usize = 128;
+
+/// Memory of queries for each row of such a batch.
+const BYTES_FOR_A_ROW: usize = 4096;
+
 /// How the engine may use the machine.
 #[derive(Debug, Clone)]
 pub struct LakeLimits {
@@ -114,7 +121,9 @@ impl Lake {
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let mut config = SessionConfig::new().with_target_partitions(limits.threads.max(1));
+        // To merge what was spilled takes a batch of each file: a small bound calls for small ones.
+        let batch_rows = (limits.memory_bytes / BYTES_FOR_A_ROW).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
+        let mut config = SessionConfig::new().with_target_partitions(limits.threads.max(1)).with_batch_size(batch_rows);
         // A spilling sort sets memory aside to merge with; the default takes more than a small bound has.
         config.options_mut().execution.sort_spill_reservation_bytes = limits.memory_bytes / 16;
         let session = SessionContext::new_with_config_rt(config, runtime);
