@@ -73,7 +73,7 @@ const MOST_BATCH_ROWS: usize = 8192;
 const FEWEST_BATCH_ROWS: usize = 128;
 
 /// Memory of queries for each row of such a batch.
-const BYTES_FOR_A_ROW: usize = 4096;
+const BYTES_FOR_A_ROW: usize = 8192;
 
 /// How the engine may use the machine.
 #[derive(Debug, Clone)]

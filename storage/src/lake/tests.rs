@@ -201,7 +201,7 @@ async fn two_who_put_the_same_files_together_leave_the_right_answer() {
 async fn what_does_not_fit_into_memory_is_answered_by_the_engine_in_the_same_words() {
     let (roomy, narrow) = (Fixture::new().await, Fixture::with_memory(2 << 20).await);
     for fixture in [&roomy, &narrow] {
-        with_urls(fixture, 2000).await;
+        with_urls(fixture, 1800).await;
         fixture.store.lake.compact(None, Extent::Everything, |done| done.summarized_segments == 20).await.unwrap();
     }
     for bucket in [None, Some(Bucket::Day), Some(Bucket::Month)] {
