@@ -69,8 +69,8 @@ impl FromRow<'_, AnyRow> for LakeStatus {
     }
 }
 
-/// Takes segments out, and retires their files; those of their summaries are retired when no segment names them. False where one of them is no longer there: the transaction has to be
-/// given up then.
+/// Takes segments out, and retires their files; those of their summaries are retired when no segment names them. False
+/// where one of them is no longer there: the transaction has to be given up then.
 pub(crate) async fn take_out_segments(
     db: &mut AnyConnection,
     segments: &[Segment],

@@ -61,7 +61,11 @@ impl Lake {
         let mut failed = None;
         // What comes in meanwhile waits for the next time: this one has an end.
         let until = self.clock.now_ms();
-        let days = self.catalog.days_to_compact(organization).await?;
+        let days = match extent {
+            // An erasure leaves segments that are summarized, and may be small.
+            Extent::Everything => self.catalog.segment_days(organization).await?,
+            Extent::Due | Extent::Summaries => self.catalog.days_to_compact(organization).await?,
+        };
         let mut organizations: Vec<OrganizationUid> = days.iter().map(|day| day.organization.clone()).collect();
         organizations.dedup();
         for day in days {
