@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use chrono::TimeDelta;
 use tally::config::Config;
 use tally_storage::clock::Clock;
 use tally_storage::lake::Extent;
@@ -22,6 +23,11 @@ const EVENTS: u64 = 12;
 
 /// Log files that were read before: the events of the last wait in the log.
 const FILES: u64 = 3;
+
+const NOW: TimeDelta = TimeDelta::zero();
+
+/// Longer than any file is kept for those who may still be reading it.
+const LATER: TimeDelta = TimeDelta::hours(1);
 
 fn log_file(folder: &Path, number: u64) -> PathBuf {
     let event = |at: u64| Event {
@@ -53,7 +59,7 @@ impl Place {
             let read = ["ingest", "--org", &place.organization, file.to_str().unwrap()];
             run_in(&data_dir, &read, b"").succeeded();
             if number + 1 < FILES {
-                place.in_store(&data_dir, async |store| {
+                place.in_store(&data_dir, NOW, async |store| {
                     store.events.flush(&place.organization.parse().unwrap()).await.unwrap();
                     if number == 0 {
                         store.lake.compact(None, Extent::Everything, |_| false).await.unwrap();
@@ -74,10 +80,9 @@ impl Place {
         copy
     }
 
-    fn in_store<T>(&self, data_dir: &Path, work: impl AsyncFnOnce(&Store) -> T) -> T {
+    fn in_store<T>(&self, data_dir: &Path, ahead: TimeDelta, work: impl AsyncFnOnce(&Store) -> T) -> T {
         self.runtime.block_on(async {
-            // Later than any file is kept for those who may still be reading it.
-            let clock = Clock::fixed(Clock::system().now() + chrono::TimeDelta::hours(1));
+            let clock = Clock::fixed(Clock::system().now() + ahead);
             let config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
             let store = Store::open(&config.store(), clock).await.unwrap();
             let done = work(&store).await;
@@ -88,7 +93,7 @@ impl Place {
 
     /// How many events there are.
     fn counted(&self, data_dir: &Path) -> u64 {
-        self.in_store(data_dir, async |store| {
+        self.in_store(data_dir, NOW, async |store| {
             let status = store.catalog.lake_status(None).await.unwrap();
             status.iter().map(|status| status.events + status.log_events).sum()
         })
@@ -98,7 +103,7 @@ impl Place {
     /// in staging.
     fn is_sound(&self, data_dir: &Path) {
         let age = Duration::from_hours(2);
-        self.in_store(data_dir, async |store| {
+        self.in_store(data_dir, LATER, async |store| {
             assert_eq!(store.lake.verify(None, |_| {}).await.unwrap().differences, []);
             let published = || store.folder.published_before(Duration::ZERO).unwrap();
             for name in published() {
