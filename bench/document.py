@@ -164,8 +164,8 @@ def reports(found: dict) -> str:
     """Reports beside the peers."""
     lake, reports = found["lake"], found["reports"]
     text = f"{lake['events']:,} events of 4 organizations over 90 days, compacted; a report of one of them, services cdn and "
-    text += "cma, by day. Milliseconds: Tally from the submission until the client has the first page, best of 5; the peers "
-    text += "from the statement until its answer is in memory, best of 3.\n\n"
+    text += "cma, by day. Milliseconds: Tally from the submission until the client, which polls every millisecond, has the "
+    text += "first page, best of 5; the peers from the statement until its answer is in memory, best of 3.\n\n"
     head = ["report", "rows", "Tally", "DuckDB, table in memory sorted by organization and time", "ClickHouse, MergeTree"]
     engines = [reports[engine] for engine in ("tally", "duckdb", "clickhouse")]
     rows = {

@@ -2,7 +2,7 @@
 //!
 //! Every block travels with a channel of its own for its result, and these channels are queued in the blocks' order. So
 //! the collector waits for the right one, and the length of that queue bounds what is in memory. An input of one block,
-//! as most HTTP bodies are, is parsed where it is, without a thread. Each parser thread has a parser of its own, which keeps
+//! as most HTTP bodies are, is parsed where it is, and so is one that may have one thread only. Each parser thread has a parser of its own, which keeps
 //! what it has allocated from block to block.
 
 use std::iter;
@@ -35,8 +35,17 @@ where
         let parsed = parser()(&first);
         return collect(first, parsed);
     };
-    let rest = iter::once(Ok(first)).chain(iter::once(second)).chain(blocks);
-    run_parallel(rest, threads.max(1), &parser, &mut collect)
+    let blocks = iter::once(Ok(first)).chain(iter::once(second)).chain(blocks);
+    if threads > 1 {
+        return run_parallel(blocks, threads, &parser, &mut collect);
+    }
+    let mut parse = parser();
+    for block in blocks {
+        let block = block?;
+        let parsed = parse(&block);
+        collect(block, parsed)?;
+    }
+    Ok(())
 }
 
 struct Job<P> {
@@ -113,37 +122,40 @@ mod tests {
 
     #[test]
     fn results_keep_the_order_of_the_blocks() {
-        let mut ends = Vec::new();
-        let blocks = (0..200).map(|number| Ok::<_, String>(block(number)));
-        let collect = |block: Block, length: usize| {
-            ends.push((block.end, length));
-            Ok::<_, String>(())
-        };
-        run(blocks, 4, || |block: &Block| block.bytes.len(), collect).unwrap();
         let expected: Vec<(u64, usize)> = (0..200).map(|number| (number, number.to_string().len())).collect();
-        assert_eq!(ends, expected);
+        for threads in [1, 4] {
+            let mut ends = Vec::new();
+            let blocks = (0..200).map(|number| Ok::<_, String>(block(number)));
+            let collect = |block: Block, length: usize| {
+                ends.push((block.end, length));
+                Ok::<_, String>(())
+            };
+            run(blocks, threads, || |block: &Block| block.bytes.len(), collect).unwrap();
+            assert_eq!(ends, expected, "{threads} threads");
+        }
     }
 
     #[test]
     fn a_failing_input_ends_the_run_after_the_blocks_before_it() {
-        let mut collected = 0;
-        let blocks = (0..10).map(|number| if number == 7 { Err("broken") } else { Ok(block(number)) });
-        let outcome = run(
-            blocks,
-            2,
-            || |_: &Block| (),
-            |_, ()| {
+        for threads in [1, 2] {
+            let mut collected = 0;
+            let blocks = (0..10).map(|number| if number == 7 { Err("broken") } else { Ok(block(number)) });
+            let collect = |_, ()| {
                 collected += 1;
                 Ok::<_, &str>(())
-            },
-        );
-        assert_eq!((outcome, collected), (Err("broken"), 7));
+            };
+            let outcome = run(blocks, threads, || |_: &Block| (), collect);
+            assert_eq!((outcome, collected), (Err("broken"), 7), "{threads} threads");
+        }
     }
 
     #[test]
     fn a_failing_collector_stops_an_input_without_end() {
-        let endless = LineBlocks::new(std::io::repeat(b'\n'), 0, 1024, 64);
-        let outcome = run(endless, 2, || |_: &Block| (), |_, ()| Err::<(), _>(std::io::Error::other("full")));
-        assert_eq!(outcome.unwrap_err().to_string(), "full");
+        for threads in [1, 2] {
+            let endless = LineBlocks::new(std::io::repeat(b'\n'), 0, 1024, 64);
+            let full = |_, ()| Err::<(), _>(std::io::Error::other("full"));
+            let outcome = run(endless, threads, || |_: &Block| (), full);
+            assert_eq!(outcome.unwrap_err().to_string(), "full", "{threads} threads");
+        }
     }
 }

@@ -101,7 +101,7 @@ async fn read(
 
 /// Hands the body over, chunk by chunk. A body that breaks off, or a parser that has given up, ends it early: the
 /// parser knows in either case, and says what is wrong.
-async fn forward(payload: &mut Payload, sender: BodySender) {
+async fn forward(payload: &mut Payload, mut sender: BodySender) {
     loop {
         // A client that stops sending without going away must not hold its place for ever.
         let Ok(chunk) = timeout(LONGEST_SILENCE, payload.next()).await else { return };

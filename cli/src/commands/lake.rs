@@ -1,11 +1,14 @@
 //! `tally lake`: what the lake holds, and its upkeep by hand.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{HumanBytes, HumanCount};
 use tally_storage::catalog::LakeStatus;
 use tally_storage::clock::Clock;
+use tally_storage::error::StorageError;
+use tally_storage::events::FlushAt;
 use tally_storage::ids::OrganizationUid;
 use tally_storage::lake::{Difference, Extent};
 use tally_storage::store::Store;
@@ -22,7 +25,7 @@ pub enum LakeCommand {
     /// Say how many segments, events and bytes there are, and what waits
     #[command(after_help = "Example:\n  tally lake status")]
     Status(Whose),
-    /// Merge and summarize all that could be, without waiting for a quiet moment
+    /// Flush the log, and merge and summarize all that could be, without waiting for a quiet moment
     ///
     /// A server does so by itself, a little later. It may be stopped at any time: what is done stays done.
     #[command(after_help = "Example:\n  tally lake compact --org blt0123456789abcdef")]
@@ -85,11 +88,22 @@ impl LakeCommand {
         }
         match &self {
             Self::Status(_) => out.list(&store.catalog.lake_status(org).await?, STATUS)?,
-            Self::Compact(_) => compact(store, org, Extent::Everything, out).await?,
+            Self::Compact(_) => {
+                flush(store, org).await.context("the log could not be flushed")?;
+                compact(store, org, Extent::Everything, out).await?;
+            }
             Self::Summarize(_) => compact(store, org, Extent::Summaries, out).await?,
             Self::Verify(_) => return verify(store, org, out).await,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Turns all log rows into segments.
+async fn flush(store: &Store, org: Option<&OrganizationUid>) -> Result<usize, StorageError> {
+    match org {
+        Some(organization) => store.events.flush(organization).await,
+        None => store.events.flush_due(FlushAt { bytes: 0, age: Duration::ZERO }).await,
     }
 }
 

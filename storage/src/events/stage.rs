@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 
+use super::batch::days_of;
 use super::duplicates::{DayIds, found_in_segment, ids_by_day, without_repeats};
 use super::requests;
 use super::segment::{self, StagedSegment};
@@ -21,8 +22,10 @@ use crate::ids::OrganizationUid;
 const CHUNK_EVENTS: usize = 125_000;
 const CHUNK_BYTES: usize = 48 << 20;
 
-/// How much of a batch may become part of a log row; more becomes segments.
+/// How much of a batch may become part of a log row; more becomes segments. What has many events of each of its days is
+/// written to the files where it ends up anyway; fewer would make files that are hardly worth it.
 const LOG_EVENTS: usize = 50_000;
+const LOG_EVENTS_OF_A_DAY: usize = 10_000;
 const LOG_BYTES: usize = 16 << 20;
 
 /// A batch being gathered. Its methods read and write files: call them from a blocking thread.
@@ -103,7 +106,7 @@ impl Stage {
 
     /// Ends the gathering: what is in segments, and what is left in memory, if it is small enough for a log row.
     pub(crate) fn finish(mut self) -> Result<(Written, Option<RecordBatch>), StorageError> {
-        if self.pending_events > LOG_EVENTS || self.pending_bytes > LOG_BYTES {
+        if self.pending_bytes > LOG_BYTES || self.pending_events > self.log_events()? {
             self.spill()?;
         }
         let events = self.take_pending();
@@ -111,6 +114,17 @@ impl Stage {
         let mut written = self.written;
         let rows = concat_batches(&requests::schema(), &written.without_repeats(events)?)?;
         Ok((written, (rows.num_rows() > 0).then_some(rows)))
+    }
+
+    /// How many of the events in memory may become part of a log row: it goes by the days from the first to the last.
+    fn log_events(&self) -> Result<usize, StorageError> {
+        let (mut first, mut last) = (i64::MAX, i64::MIN);
+        for batch in &self.pending {
+            let (from, to) = days_of(batch)?;
+            (first, last) = (first.min(from), last.max(to));
+        }
+        let days = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or_default();
+        Ok(days.saturating_mul(LOG_EVENTS_OF_A_DAY).min(LOG_EVENTS))
     }
 
     fn take_pending(&mut self) -> Vec<RecordBatch> {

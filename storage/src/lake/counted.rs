@@ -76,9 +76,12 @@ impl Counted {
 /// The values of the least significant dimension, which is taken off the numbers.
 fn texts(dictionary: &Dictionary, numbers: &mut [u64]) -> arrow::array::StringArray {
     let size = dictionary.len() as u64 + 1;
-    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 32);
+    let place_of = |number: u64| usize::try_from(number % size).unwrap_or(usize::MAX);
+    // The places are all over the dictionary: it is asked for all lengths first, which a core does side by side.
+    let bytes = numbers.iter().map(|number| dictionary.length_of(place_of(*number))).sum();
+    let mut texts = StringBuilder::with_capacity(numbers.len(), bytes);
     for number in numbers {
-        let place = usize::try_from(*number % size).unwrap_or(usize::MAX);
+        let place = place_of(*number);
         *number /= size;
         if place == dictionary.len() {
             texts.append_null();

@@ -17,6 +17,9 @@ pub(super) struct Dictionary {
     ends: Vec<u32>,
 }
 
+/// All values of several dictionaries, and for each of these the new code of each code.
+pub(super) type Merged = (Arc<Dictionary>, Vec<Vec<u32>>);
+
 impl Dictionary {
     /// Of values that are sorted, and each there once.
     pub(super) fn from_sorted<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Self, StorageError> {
@@ -42,6 +45,12 @@ impl Dictionary {
     pub(super) fn get(&self, place: usize) -> &str {
         let start = place.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         &self.text[start..self.ends[place] as usize]
+    }
+
+    /// Bytes of the value at that place; 0 where there is none.
+    pub(super) fn length_of(&self, place: usize) -> usize {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.ends.get(place).map_or(0, |end| (end - start) as usize)
     }
 
     /// Every value, in order.
@@ -72,7 +81,7 @@ impl Dictionary {
 
     /// All values of all of them, and for each of them the new code of each code. Order is kept: of two codes the larger
     /// one has the larger new one.
-    pub(super) fn merged(dictionaries: &[Arc<Self>]) -> Result<(Arc<Self>, Vec<Vec<u32>>), StorageError> {
+    pub(super) fn merged(dictionaries: &[Arc<Self>]) -> Result<Merged, StorageError> {
         match dictionaries {
             [] => Ok((Arc::default(), Vec::new())),
             [one] => Ok((Arc::clone(one), vec![(0..code_at(one.len())).collect()])),
@@ -89,8 +98,13 @@ impl Dictionary {
     }
 
     fn merged_with(&self, other: &Self) -> Result<(Self, Vec<u32>, Vec<u32>), StorageError> {
-        let mut merged = Self { text: String::with_capacity(self.text.len()), ends: Vec::with_capacity(self.len()) };
-        let (mut codes, mut codes_of_other) = (vec![0], vec![0]);
+        // What both have is there once: this is the most that it can take.
+        let text = String::with_capacity(self.text.len() + other.text.len());
+        let mut merged = Self { text, ends: Vec::with_capacity(self.len() + other.len()) };
+        let mut codes = Vec::with_capacity(self.len() + 1);
+        let mut codes_of_other = Vec::with_capacity(other.len() + 1);
+        codes.push(0);
+        codes_of_other.push(0);
         let (mut left, mut right) = (0, 0);
         while left < self.len() || right < other.len() {
             let order = match (left < self.len(), right < other.len()) {

@@ -15,7 +15,7 @@ use super::counted::{Counted, Group, schema_of};
 use super::dictionary::Dictionary;
 use super::part::{self, Layout, Run};
 use super::summary_file::Dictionaries;
-use super::summary_reader::ReadPart;
+use super::summary_reader::{ReadPart, SummaryCache};
 use super::varint;
 use crate::error::StorageError;
 
@@ -34,6 +34,8 @@ const LEFT_OUT: u64 = u64::MAX;
 /// Rows with dictionaries of their own.
 #[derive(Debug, Default)]
 pub(super) struct Source {
+    /// Where the dictionaries are from, if that is a file.
+    pub(super) file: Option<Arc<str>>,
     /// Of the dimensions that are asked about.
     pub(super) dictionaries: Dictionaries,
     pub(super) parts: Vec<SourcePart>,
@@ -73,24 +75,29 @@ enum Cells {
 pub(super) fn count(
     question: &Aggregate,
     sources: &[Source],
+    cache: &SummaryCache,
     memory: &MemoryReservation,
     mut read: impl FnMut(u64),
 ) -> Result<Counted, StorageError> {
+    let files: Option<Vec<Arc<str>>> = sources.iter().map(|source| source.file.clone()).collect();
     let mut values = Vec::new();
     let mut codes = BTreeMap::new();
     for dimension in &question.group {
         let dictionaries: Vec<_> = sources.iter().map(|source| source.dictionary(*dimension)).collect();
-        let (merged, merged_codes) = Dictionary::merged(&dictionaries)?;
+        let merged = match &files {
+            Some(files) if files.len() > 1 => cache.merged(files, *dimension, &dictionaries)?,
+            _ => Arc::new(Dictionary::merged(&dictionaries)?),
+        };
         if sources.len() > 1 {
-            reserve(memory, merged.size_bytes())?;
+            reserve(memory, merged.0.size_bytes())?;
         }
-        values.push(merged);
-        codes.insert(*dimension, merged_codes);
+        values.push(Arc::clone(&merged.0));
+        codes.insert(*dimension, merged);
     }
     let rows = sources.iter().flat_map(|source| &source.parts).map(|part| part.rows.row_count).sum();
     let mut counter = Counter::new(question, sources, values, rows, memory)?;
     for (place, source) in sources.iter().enumerate() {
-        let codes = codes.iter().map(|(dimension, codes)| (*dimension, codes[place].as_slice())).collect();
+        let codes = codes.iter().map(|(dimension, merged)| (*dimension, merged.1[place].as_slice())).collect();
         let columns = counter.columns(source, &codes);
         for part in &source.parts {
             counter.add(part, &columns, memory)?;

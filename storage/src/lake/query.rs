@@ -141,7 +141,7 @@ async fn begin(
         blocking(move || {
             let memory = lake.reservation("groups");
             let sources = sources::read(&lake, &question, &snapshot, &progress.0, &stopped)?;
-            groups::count(&question, &sources, &memory, |rows| {
+            groups::count(&question, &sources, &lake.summaries, &memory, |rows| {
                 progress.0.rows.fetch_add(rows, Ordering::Relaxed);
             })
         })

@@ -70,7 +70,7 @@ fn summaries(
     segments: &[(&Segment, usize, Summary)],
 ) -> Result<Source, StorageError> {
     let mut reader = lake.summaries.open(name)?;
-    let mut source = Source::default();
+    let mut source = Source { file: Some(name.into()), ..Source::default() };
     for dimension in question.dimensions() {
         source.dictionaries[dimension as usize] = reader.dictionary(dimension)?;
     }
@@ -171,7 +171,7 @@ impl Reading<'_> {
             layout: self.way.layout(),
             rows: ReadPart::made(rows.len() as u64, part::encode(&rows, self.way.layout())),
         });
-        Ok(Source { parts: parts.collect(), dictionaries: added_up.dictionaries })
+        Ok(Source { file: None, parts: parts.collect(), dictionaries: added_up.dictionaries })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::aggregate::Dimension;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, Merged};
 use super::summary::Summary;
 use super::summary_file::{Contents, Frame, Index, MAGIC, Part, PartAt, TRAILER_BYTES};
 use super::varint;
@@ -51,6 +51,7 @@ enum Decoded {
     Index(Arc<Index>),
     Dictionary(Arc<Dictionary>),
     Block(Arc<Vec<u8>>),
+    Merged(Arc<Merged>),
 }
 
 impl Decoded {
@@ -59,6 +60,10 @@ impl Decoded {
             Self::Index(index) => index.size_bytes,
             Self::Dictionary(dictionary) => dictionary.size_bytes(),
             Self::Block(block) => block.len(),
+            Self::Merged(merged) => {
+                let codes: usize = merged.1.iter().map(Vec::len).sum();
+                merged.0.size_bytes() + codes * size_of::<u32>()
+            }
         }
     }
 }
@@ -68,6 +73,8 @@ enum Place {
     Index,
     Dictionary(Dimension),
     Block(usize),
+    /// Of several files, which the name names.
+    Merged(Dimension),
 }
 
 /// What was read of files of summaries. Clones share one cache.
@@ -96,6 +103,22 @@ impl SummaryCache {
             reader.index = index;
         }
         Ok(reader)
+    }
+
+    /// The dictionaries of a dimension in some files, merged: what a report over a quarter's end would do anew each time.
+    pub(super) fn merged(
+        &self,
+        files: &[Arc<str>],
+        dimension: Dimension,
+        dictionaries: &[Arc<Dictionary>],
+    ) -> Result<Arc<Merged>, StorageError> {
+        let key = (files.join("\n").into(), Place::Merged(dimension));
+        if let Some(Decoded::Merged(merged)) = self.decoded.get(&key) {
+            return Ok(merged);
+        }
+        let merged = Arc::new(Dictionary::merged(dictionaries)?);
+        self.decoded.insert(key, Decoded::Merged(Arc::clone(&merged)));
+        Ok(merged)
     }
 }
 
@@ -159,6 +182,7 @@ impl SummaryReader {
                     None => Arc::default(),
                 })
             }
+            Place::Merged(_) => return Err(varint::damaged()),
         };
         self.file = Some(file);
         Ok(decoded)
