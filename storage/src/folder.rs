@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::durable::{create_folder, sync_folder, touch};
 use crate::error::StorageError;
 use crate::fan_out::fan_out;
 use crate::ids::OrganizationUid;
@@ -260,87 +261,6 @@ pub(crate) fn folder_of(organization: &OrganizationUid) -> String {
     format!("organization={organization}")
 }
 
-#[expect(clippy::disallowed_methods, reason = "file times are the machine's, whatever the clock of the tests says")]
-fn age_origin() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    File::open(folder)
-        .and_then(|file| file.sync_all())
-        .map_err(|e| StorageError::file("could not sync folder", folder, e))
-}
-
-/// Makes the file as young as its name will be. The sweep goes by age: a long upload must not look old the moment that it
-/// is published.
-fn touch(staged: &Path) -> Result<(), StorageError> {
-    File::options()
-        .write(true)
-        .open(staged)
-        .and_then(|file| file.set_modified(std::time::SystemTime::UNIX_EPOCH + age_origin()))
-        .map_err(|e| StorageError::file("could not touch", staged, e))
-}
-
-/// Makes a folder and those above it that are not there; those that have a new entry by it are to be synced.
-fn create_folder(folder: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<(), StorageError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        create_folder(parent, changed)?;
-        changed.insert(parent.to_owned());
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(StorageError::file("could not create folder", folder, error))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_published_file_has_its_name_and_no_other() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(root.path()).unwrap();
-        let staged = folder.staged_path();
-        File::create(&staged).unwrap();
-        folder.publish(&staged, "events/a/b/c.parquet").unwrap();
-        assert!(folder.path_of("events/a/b/c.parquet").exists());
-        assert!(!staged.exists());
-        assert_eq!(folder.published_before(Duration::ZERO).unwrap(), ["events/a/b/c.parquet"]);
-        assert!(folder.published_before(Duration::from_hours(1)).unwrap().is_empty());
-    }
-
-    #[test]
-    fn files_published_together_have_their_names_each_in_its_folder() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(root.path()).unwrap();
-        let staged: Vec<PathBuf> = (0..20).map(|_| folder.staged_path()).collect();
-        let names: Vec<String> = (0..20).map(|number| format!("events/{}/{number}.parquet", number / 3)).collect();
-        for path in &staged {
-            File::create(path).unwrap();
-        }
-        let files: Vec<(&Path, &str)> = staged.iter().map(AsRef::as_ref).zip(names.iter().map(AsRef::as_ref)).collect();
-        folder.publish_all(&files).unwrap();
-        assert!(names.iter().all(|name| folder.path_of(name).exists()));
-        assert!(!staged.iter().any(|path| path.exists()));
-    }
-
-    #[test]
-    fn the_sweep_takes_the_staging_of_the_dead_and_leaves_that_of_the_living() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(root.path()).unwrap();
-        let living = DataFolder::open(root.path()).unwrap();
-        File::create(living.staged_path()).unwrap();
-        let dead = root.path().join("staging/dead");
-        fs::create_dir(&dead).unwrap();
-        File::create(dead.with_extension("lock")).unwrap();
-        assert_eq!(folder.sweep_staging().unwrap(), 1);
-        assert!(!dead.exists());
-        assert!(living.staged_path().parent().unwrap().exists());
-    }
-}
+#[path = "folder_tests.rs"]
+mod tests;

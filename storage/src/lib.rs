@@ -6,13 +6,14 @@
 //! | `events/` | events in: staged, committed, flushed into segments |
 //! | `lake/` | questions asked of the events |
 //! | `results/` | one file for each finished job, one record batch for each page |
-//! | `folder.rs` | the files below `data/`: written aside, synced, then named |
+//! | `folder.rs`, `durable.rs` | the files below `data/`: written aside, synced, then named |
 //! | `fan_out.rs` | many like pieces of work on a few threads |
 //! | `backup.rs` | a copy of all of them, and the way back |
 
 pub mod backup;
 pub mod catalog;
 pub mod clock;
+mod durable;
 pub mod erase;
 pub mod error;
 pub mod events;

@@ -20,12 +20,12 @@ use uuid::Uuid;
 use super::batch::{Batch, days_of};
 use super::duplicates::{DayIds, IdIndex, ids_by_day};
 use super::receipt::{LineError, Receipt};
-use super::segment::{self, StagedSegment};
+use super::segment;
 use super::{Backlog, Events, Stage, log, requests};
 use crate::blocking;
 use crate::catalog::{
-    Catalog, IdSource, Idempotency, NewLogRow, PublishedSegment, advance_source, earlier_receipt, insert_log_row,
-    insert_receipt, insert_segment, last_commit, number_commit,
+    Catalog, IdSource, Idempotency, NewLogRow, advance_source, earlier_receipt, insert_log_row, insert_receipt,
+    insert_segment, last_commit, number_commit,
 };
 use crate::clock::Clock;
 use crate::error::StorageError;
@@ -228,7 +228,8 @@ impl Committer {
         if let Some(idempotency) = &details.idempotency {
             insert_receipt(db, &organization, idempotency, &receipt, now).await?;
         }
-        for segment in self.publish(&organization, batch.segments).await? {
+        let (folder, owner, staged) = (self.folder.clone(), organization.clone(), batch.segments);
+        for segment in blocking(move || segment::publish_all(&folder, &owner, staged)).await? {
             insert_segment(db, &organization, requests::KIND, &segment, (number, now)).await?;
         }
         group.log.entry(organization).or_default().extend(batch.rows);
@@ -259,15 +260,6 @@ impl Committer {
             counted.entry(day).or_default().extend(ids);
         }
         Ok(batch)
-    }
-
-    async fn publish(
-        &self,
-        organization: &OrganizationUid,
-        segments: Vec<StagedSegment>,
-    ) -> Result<Vec<PublishedSegment>, StorageError> {
-        let (folder, organization) = (self.folder.clone(), organization.clone());
-        blocking(move || segment::publish_all(&folder, &organization, segments)).await
     }
 
     /// Writes the group's rows; says how many bytes they are.

@@ -1,8 +1,8 @@
 //! The order of the events of a segment, and how events get into it.
 //!
-//! By service, since reports ask for some of them. Then by size, which costs little to compare, and brings the answers to
-//! one URL together: a response is as large as it was the last time. That way URLs, sizes and statuses take much less room,
-//! and times only a little more than in their own order.
+//! By service, since reports ask for some of them. Then by size, which costs little to compare, and often brings the answers
+//! to one URL together: many responses are as large as they were the last time. Where they are, URLs, sizes and statuses
+//! take much less room, and times only a little more than in their own order; where they are not, sizes still do.
 
 use std::sync::Arc;
 

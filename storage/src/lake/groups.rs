@@ -13,9 +13,9 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use super::aggregate::{Aggregate, Dimension, Filter, Measure, Order};
 use super::counted::{Counted, Group, schema_of};
 use super::dictionary::Dictionary;
-use super::part::{self, Layout, Run};
-use super::summary_file::Dictionaries;
-use super::summary_reader::{ReadPart, SummaryCache};
+use super::part::{self, Run};
+use super::sources::{Source, SourcePart};
+use super::summary_reader::SummaryCache;
 use super::varint;
 use crate::error::StorageError;
 
@@ -30,26 +30,6 @@ const GATHERED: usize = 1 << 20;
 
 /// What stands for a value that a filter does not let through.
 const LEFT_OUT: u64 = u64::MAX;
-
-/// Rows with dictionaries of their own.
-#[derive(Debug, Default)]
-pub(super) struct Source {
-    /// Where the dictionaries are from, if that is a file.
-    pub(super) file: Option<Arc<str>>,
-    /// Of the dimensions that are asked about.
-    pub(super) dictionaries: Dictionaries,
-    pub(super) parts: Vec<SourcePart>,
-}
-
-/// Rows of one bucket.
-#[derive(Debug)]
-pub(super) struct SourcePart {
-    /// The bucket's first day, in days since 1970-01-01; of no meaning where there are no buckets.
-    pub(super) date: i32,
-    pub(super) dimensions: Vec<Dimension>,
-    pub(super) layout: Layout,
-    pub(super) rows: ReadPart,
-}
 
 /// Counts groups.
 struct Counter<'a> {
@@ -109,12 +89,6 @@ pub(super) fn count(
 
 pub(super) fn reserve(memory: &MemoryReservation, bytes: usize) -> Result<(), StorageError> {
     memory.try_grow(bytes).map_err(|_| StorageError::TooLarge("the groups of a report"))
-}
-
-impl Source {
-    fn dictionary(&self, dimension: Dimension) -> Arc<Dictionary> {
-        Arc::clone(&self.dictionaries[dimension as usize])
-    }
 }
 
 /// What each code of a dimension adds to a group's number, or [`LEFT_OUT`].

@@ -68,6 +68,10 @@ use crate::folder::DataFolder;
 /// Decoded summaries are kept in so large a part of the memory of queries, beside it.
 const SUMMARIES_SHARE: u64 = 4;
 
+/// The engine is only asked what does not fit into memory. Between several partitions it would exchange rows, and up to
+/// DataFusion 55 two that spill at once can wait for each other for ever (apache/datafusion#24883).
+const ENGINE_PARTITIONS: usize = 1;
+
 /// Rows that the engine handles together: the most is what it is made for, the fewest still pays.
 const MOST_BATCH_ROWS: usize = 8192;
 const FEWEST_BATCH_ROWS: usize = 128;
@@ -123,7 +127,7 @@ impl Lake {
             .build_arc()?;
         // To merge what was spilled takes a batch of each file: a small bound calls for small ones.
         let batch_rows = (limits.memory_bytes / BYTES_FOR_A_ROW).clamp(FEWEST_BATCH_ROWS, MOST_BATCH_ROWS);
-        let mut config = SessionConfig::new().with_target_partitions(limits.threads.max(1)).with_batch_size(batch_rows);
+        let mut config = SessionConfig::new().with_target_partitions(ENGINE_PARTITIONS).with_batch_size(batch_rows);
         // A spilling sort sets memory aside to merge with; the default takes more than a small bound has.
         config.options_mut().execution.sort_spill_reservation_bytes = limits.memory_bytes / 16;
         let session = SessionContext::new_with_config_rt(config, runtime);

@@ -1,6 +1,7 @@
 //! What a question is answered from: summaries as they are in their files, and events that have none, added up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
@@ -11,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Lake;
 use super::adding_up::{AddingUp, Way};
-use super::aggregate::{Aggregate, Bucket, Measure};
-use super::groups::{Source, SourcePart};
-use super::part::{self, MOST_COLUMNS};
+use super::aggregate::{Aggregate, Bucket, Dimension, Measure};
+use super::dictionary::Dictionary;
+use super::part::{self, Layout, MOST_COLUMNS};
 use super::query::Read;
 use super::summary::Summary;
+use super::summary_file::Dictionaries;
 use super::summary_reader::ReadPart;
 use super::table::{DATE, date_number, dated};
 use crate::catalog::{EventSnapshot, Segment};
@@ -25,6 +27,32 @@ use crate::fan_out::fan_out;
 
 /// So many events are added up on one thread: another would not be faster.
 const FEW_EVENTS: u64 = 20_000;
+
+/// Rows with dictionaries of their own.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// Where the dictionaries are from, if that is a file.
+    pub(super) file: Option<Arc<str>>,
+    /// Of the dimensions that are asked about.
+    pub(super) dictionaries: Dictionaries,
+    pub(super) parts: Vec<SourcePart>,
+}
+
+/// Rows of one bucket.
+#[derive(Debug)]
+pub(super) struct SourcePart {
+    /// The bucket's first day, in days since 1970-01-01; of no meaning where there are no buckets.
+    pub(super) date: i32,
+    pub(super) dimensions: Vec<Dimension>,
+    pub(super) layout: Layout,
+    pub(super) rows: ReadPart,
+}
+
+impl Source {
+    pub(super) fn dictionary(&self, dimension: Dimension) -> Arc<Dictionary> {
+        Arc::clone(&self.dictionaries[dimension as usize])
+    }
+}
 
 /// Reads everything that the question is about. Call it from a blocking thread.
 pub(super) fn read(

@@ -7,6 +7,7 @@
 
 mod in_process;
 mod redis;
+mod redis_address;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tally_storage::ids::JobId;
 
 use self::in_process::InProcessQueue;
 use self::redis::RedisQueue;
-pub use self::redis::{MalformedRedisUrl, RedisAddress};
+pub use self::redis_address::{MalformedRedisUrl, RedisAddress};
 
 /// Where ids are pushed; clones share one queue.
 #[derive(Debug, Clone)]

@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::ReaderEnded;
+use super::redis_address::{MalformedRedisUrl, RedisAddress};
 
 /// A message that was pushed so long ago and has not come is taken for lost.
 const PUSHED_AGAIN_AFTER: Duration = Duration::from_mins(1);
@@ -49,31 +50,6 @@ static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("for
 
 /// Gives back what a reader had fetched when it ended.
 static LEAVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("leave.lua")));
-
-/// A Redis server and how it is used.
-#[derive(Clone)]
-pub struct RedisAddress {
-    /// `redis://:password@host:port/database`, or `rediss:` for TLS.
-    pub url: String,
-    /// What the names of all keys begin with.
-    pub prefix: String,
-    /// How often a worker looks where nothing wakes it.
-    pub poll: Duration,
-    /// How long a reply may take.
-    pub timeout: Duration,
-}
-
-impl fmt::Debug for RedisAddress {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL holds a password.
-        formatter.debug_struct("RedisAddress").field("prefix", &self.prefix).finish_non_exhaustive()
-    }
-}
-
-/// A text that is no address of a Redis server.
-#[derive(Debug, thiserror::Error)]
-#[error("the Redis URL cannot be used")]
-pub struct MalformedRedisUrl(#[source] RedisError);
 
 pub(super) struct RedisQueue {
     client: Client,
