@@ -3,9 +3,9 @@
 import http.client
 import json
 import os
-import resource
 import shutil
 import subprocess
+import threading
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,9 @@ NEVER = 1_000_000
 
 # How often a client asks whether its report is done.
 POLL_SECONDS = 0.001
+
+# How often a process is asked for its memory.
+ASKED_EVERY_SECONDS = 0.01
 
 
 class Installation:
@@ -50,11 +53,13 @@ class Installation:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        memory = MostMemory(process.pid)
         said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
+        status = process.wait()
+        seconds = time.perf_counter() - began
         if status != 0:
-            raise RuntimeError(f"{arguments}: wait status {status}")
-        return Ran(said, time.perf_counter() - began, used)
+            raise RuntimeError(f"{arguments}: exit status {status}")
+        return Ran(said, seconds, memory.bytes())
 
     def organization(self, name: str) -> "Organization":
         """Makes an organization with a member and an ingest key."""
@@ -89,11 +94,10 @@ class Installation:
 
     def stop(self) -> int:
         """Stops the server; says how many bytes of memory it had at most."""
-        status = Path(f"/proc/{self.server.pid}/status").read_text(encoding="ascii")
-        most = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        most = high_water_mark(Path(f"/proc/{self.server.pid}/status"))
         self.server.terminate()
         self.server.wait()
-        return int(most.split()[1]) * 1024
+        return most
 
     def answer(self, method: str, path: str, headers=None, body=None) -> "Answer":
         """One request on a connection of its own."""
@@ -156,13 +160,47 @@ class Installation:
         return time.perf_counter() - began
 
 
+class MostMemory:
+    """Asks how much memory a process has had at most, again and again, until it has ended.
+
+    What the system says of a process that has ended will not do: it counts the memory of the process that began it.
+    """
+
+    def __init__(self, pid: int):
+        self.most = 0
+        self.status = Path(f"/proc/{pid}/status")
+        self.thread = threading.Thread(target=self.follow)
+        self.thread.start()
+
+    def follow(self) -> None:
+        """To the process's end."""
+        while found := high_water_mark(self.status):
+            self.most = found
+            time.sleep(ASKED_EVERY_SECONDS)
+
+    def bytes(self) -> int:
+        """The last that was heard."""
+        self.thread.join()
+        return self.most
+
+
+def high_water_mark(status: Path) -> int | None:
+    """The memory that a process has had at most, in bytes; none where it is gone."""
+    try:
+        lines = status.read_text(encoding="ascii").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    most = [line for line in lines if line.startswith("VmHWM")]
+    return int(most[0].split()[1]) * 1024 if most else None
+
+
 class Ran:
     """What a command said, and what it took."""
 
-    def __init__(self, said: str, seconds: float, used: resource.struct_rusage):
+    def __init__(self, said: str, seconds: float, memory_bytes: int):
         self.said = said
         self.seconds = seconds
-        self.memory_bytes = used.ru_maxrss * 1024
+        self.memory_bytes = memory_bytes
 
     def json(self):
         """What it said, parsed."""

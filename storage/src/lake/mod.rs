@@ -86,7 +86,7 @@ pub struct LakeLimits {
     pub memory_bytes: usize,
     /// Bytes that queries may spill to disk.
     pub spill_bytes: u64,
-    /// Threads that one query is cut for.
+    /// Threads on which a query reads events.
     pub threads: usize,
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Index {
     pub(super) dictionaries: Vec<(String, Frame)>,
     pub(super) blocks: Vec<Frame>,
     pub(super) segments: Vec<Vec<PartAt>>,
-    /// Its own length, decompressed: what it takes in memory is about that.
+    /// Its own length, decompressed.
     #[serde(skip)]
     pub(super) size_bytes: usize,
 }

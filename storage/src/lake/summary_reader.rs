@@ -54,17 +54,25 @@ enum Decoded {
     Merged(Arc<Merged>),
 }
 
+/// What an entry of the cache takes beside what it holds: its key, and the cache's own books. Files of few events have many
+/// small entries.
+const ENTRY_BYTES: usize = 512;
+
+/// How much larger an index is in memory than as text.
+const INDEX_GROWTH: usize = 4;
+
 impl Decoded {
     fn size_bytes(&self) -> usize {
-        match self {
-            Self::Index(index) => index.size_bytes,
+        let held = match self {
+            Self::Index(index) => index.size_bytes * INDEX_GROWTH,
             Self::Dictionary(dictionary) => dictionary.size_bytes(),
             Self::Block(block) => block.len(),
             Self::Merged(merged) => {
                 let codes: usize = merged.1.iter().map(Vec::len).sum();
                 merged.0.size_bytes() + codes * size_of::<u32>()
             }
-        }
+        };
+        held + ENTRY_BYTES
     }
 }
 
