@@ -124,7 +124,7 @@ async fn what_is_erased_is_in_no_file_any_more() {
     let fixture = with_the_secret_everywhere().await;
     let running = job(&fixture, "slow").await;
     let root = fixture.store.folder.root().to_owned();
-    let log = fixture.store.catalog.oldest_log_rows(&fixture.organization, "requests", 1).await.unwrap();
+    let log = fixture.store.catalog.oldest_log_rows(&fixture.organization, "requests", i64::MAX, 1).await.unwrap();
     let payload = &log[0].payload[log[0].payload.len() / 2..][..48];
     let in_sqlite = usize::from(Scratch::new().catalog_url().is_none());
     assert!(holding(&root, SECRET.as_bytes()) >= 5 + in_sqlite);

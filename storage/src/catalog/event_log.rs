@@ -135,23 +135,26 @@ impl Catalog {
         Ok(count > 0)
     }
 
-    /// The organization's oldest log rows, up to about that many bytes, at least one where there is any.
+    /// The organization's oldest log rows of that commit and those before, up to about that many bytes, at least one where
+    /// there is any.
     pub(crate) async fn oldest_log_rows(
         &self,
         organization: &OrganizationUid,
         kind: &str,
+        until_commit: i64,
         at_most_bytes: u64,
     ) -> Result<Vec<LogRow>, StorageError> {
         let rows = sqlx::query(
             "select id, payload from (
                  select id, payload, commit_number,
                         sum(size_bytes) over (order by commit_number, id) - size_bytes as bytes_before
-                 from event_log where organization = $1 and kind = $2
+                 from event_log where organization = $1 and kind = $2 and commit_number <= $4
              ) as numbered where bytes_before < $3 order by commit_number",
         )
         .bind(organization.as_str())
         .bind(kind)
         .bind(as_i64(at_most_bytes))
+        .bind(until_commit)
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(|row| Ok(LogRow { id: row.try_get("id")?, payload: row.try_get("payload")? })).collect()

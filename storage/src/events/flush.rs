@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::segment::{self, StagedSegment};
 use super::{Events, log, requests};
 use crate::blocking;
-use crate::catalog::{LogRow, delete_log_rows, insert_segment, number_commit};
+use crate::catalog::{LogRow, delete_log_rows, insert_segment, last_commit, number_commit};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
@@ -62,9 +62,14 @@ impl Events {
     /// # Errors
     /// As [`flush_due`](Self::flush_due).
     pub async fn flush(&self, organization: &OrganizationUid) -> Result<usize, StorageError> {
+        // What comes in meanwhile waits for the next time, when there is more of it: each flush makes a file for each day.
+        let until = match last_commit(&mut *self.catalog.begin_read().await?, organization).await {
+            Err(StorageError::NoSuchOrganization(_)) => return Ok(0),
+            until => until?,
+        };
         let mut written = 0;
         loop {
-            let rows = self.catalog.oldest_log_rows(organization, requests::KIND, FLUSH_BYTES).await?;
+            let rows = self.catalog.oldest_log_rows(organization, requests::KIND, until, FLUSH_BYTES).await?;
             if rows.is_empty() {
                 return Ok(written);
             }

@@ -8,7 +8,7 @@ use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::{CatalogAddress, Idempotency, Retention};
+use crate::catalog::{CatalogAddress, Idempotency, Retention, last_commit};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -316,4 +316,17 @@ proptest! {
         });
         prop_assert_eq!(counted, i64::try_from(anonymous + named.len()).unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_flush_is_of_what_was_committed_before_it_began() {
+    let fixture = Fixture::new().await;
+    let catalog = &fixture.store.catalog;
+    fixture.commit(&[(0, None)], Commit::default()).await.unwrap();
+    let began_at = last_commit(&mut catalog.begin_read().await.unwrap(), &fixture.organization).await.unwrap();
+    fixture.commit(&[(0, None)], Commit::default()).await.unwrap();
+    let rows = |until| catalog.oldest_log_rows(&fixture.organization, "requests", until, 1 << 20);
+    assert_eq!(rows(began_at).await.unwrap().len(), 1);
+    assert_eq!(rows(i64::MAX).await.unwrap().len(), 2);
+    assert_eq!((fixture.flush().await, fixture.counted().await), (1, 2));
 }
