@@ -191,3 +191,16 @@ async fn an_erasure_and_a_compaction_at_once_leave_nothing_of_it() {
     fixture.store.lake.compact(None, Extent::Everything, |_| false).await.unwrap();
     assert_eq!((fixture.counted().await, fixture.store.lake.verify(None, |_| {}).await.unwrap().segments), (12, 1));
 }
+
+#[tokio::test]
+async fn the_small_segments_that_an_erasure_leaves_are_merged_by_hand() {
+    let fixture = Fixture::new().await;
+    for _ in 0..3 {
+        fixture.commit_requests(&[of_secret(1), request_on(1)], Commit::default()).await.unwrap();
+        fixture.flush().await;
+    }
+    let selection = Selection { devices: vec![SECRET.to_owned()], ..everything_of(&fixture) };
+    fixture.store.erase(selection, |_| {}).await.unwrap();
+    let compacted = fixture.store.lake.compact(None, Extent::Everything, |_| false).await.unwrap();
+    assert_eq!((compacted.merged_segments, compacted.written_segments), (3, 1));
+}

@@ -161,3 +161,39 @@ impl Written {
         Ok(known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::requests::RequestColumns;
+    use crate::events::tests::request_on;
+
+    /// Segments and log rows of so many events on each of those days.
+    fn staged(events_of_a_day: usize, days: i64) -> (usize, usize) {
+        let root = tempfile::tempdir().unwrap();
+        let mut columns = RequestColumns::new();
+        for day in 0..days {
+            for _ in 0..events_of_a_day {
+                columns.push(&request_on(day));
+            }
+        }
+        let folder = DataFolder::open(root.path()).unwrap();
+        let mut stage = Stage::new(OrganizationUid::mint(), folder);
+        stage.push(columns.finish().unwrap()).unwrap();
+        let (written, rows) = stage.finish().unwrap();
+        (written.segments.len(), rows.map_or(0, |rows| rows.num_rows()))
+    }
+
+    #[test]
+    fn a_batch_with_many_events_of_each_of_its_days_becomes_segments() {
+        assert_eq!(staged(LOG_EVENTS_OF_A_DAY, 1), (0, LOG_EVENTS_OF_A_DAY));
+        assert_eq!(staged(LOG_EVENTS_OF_A_DAY + 1, 1), (1, 0));
+        assert_eq!(staged(LOG_EVENTS_OF_A_DAY / 2, 3), (0, LOG_EVENTS_OF_A_DAY / 2 * 3));
+        assert_eq!(staged(LOG_EVENTS_OF_A_DAY + 1, 2), (2, 0));
+    }
+
+    #[test]
+    fn nothing_staged_is_nothing() {
+        assert_eq!(staged(0, 1), (0, 0));
+    }
+}

@@ -49,8 +49,7 @@ impl Dictionary {
 
     /// Bytes of the value at that place; 0 where there is none.
     pub(super) fn length_of(&self, place: usize) -> usize {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.ends.get(place).map_or(0, |end| (end - start) as usize)
+        if place < self.len() { self.get(place).len() } else { 0 }
     }
 
     /// Every value, in order.
