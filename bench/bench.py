@@ -111,9 +111,12 @@ class Bench:
             made, organization = self.installation("http")
             made.start()
             try:
-                return made.send(organization, file, 16 * MIB, 4)
+                seconds, accepted = made.send(organization, file, 16 * MIB, 4)
             finally:
                 made.stop()
+            if accepted != events:
+                raise RuntimeError(f"{accepted} events were taken of {events}")
+            return seconds
 
         self.found["http"] = {"tally": self.best(run)}
 

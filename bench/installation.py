@@ -1,5 +1,6 @@
 """One installation of Tally: a data folder, commands on it, and a server."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -139,25 +140,42 @@ class Installation:
             # Without a pause the client would take a core from the server, and the peers have no client.
             time.sleep(POLL_SECONDS)
 
-    def send(self, organization: "Organization", file: Path, chunk_bytes: int, connections: int) -> float:
-        """Sends a file of lines over HTTP, uncompressed; seconds until the last receipt."""
-        headers = {"authorization": f"Bearer {organization.key}", "content-type": "application/x-ndjson"}
+    def send(self, organization: "Organization", file: Path, part_bytes: int, connections: int) -> tuple[float, int]:
+        """Sends a file of lines over HTTP, uncompressed; seconds until the last receipt, and how many events were taken.
 
-        def chunks():
+        With sendfile, which copies nothing: what the client takes of the processor, the server does not have.
+        """
+
+        def parts():
             with open(file, "rb") as lines:
-                while chunk := lines.read(chunk_bytes):
-                    yield chunk + lines.readline()
+                size = os.fstat(lines.fileno()).st_size
+                start = 0
+                while start < size:
+                    lines.seek(min(start + part_bytes, size))
+                    lines.readline()
+                    yield start, lines.tell()
+                    start = lines.tell()
 
-        def post(chunk):
-            answer = self.answer("POST", "/ingest/v1/requests", headers, chunk)
-            if answer.status != 200:
-                raise RuntimeError(f"{answer.status} {answer.body[:300]}")
-            return json.loads(answer.body)["accepted"]
+        def post(part):
+            start, end = part
+            connection = http.client.HTTPConnection(self.address)
+            with contextlib.closing(connection), open(file, "rb") as lines:
+                connection.putrequest("POST", "/ingest/v1/requests")
+                connection.putheader("authorization", f"Bearer {organization.key}")
+                connection.putheader("content-type", "application/x-ndjson")
+                connection.putheader("content-length", str(end - start))
+                connection.endheaders()
+                connection.sock.sendfile(lines, start, end - start)
+                response = connection.getresponse()
+                body = response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{response.status} {body[:300]}")
+            return json.loads(body)["accepted"]
 
         began = time.perf_counter()
         with ThreadPoolExecutor(connections) as pool:
-            sum(pool.map(post, chunks()))
-        return time.perf_counter() - began
+            accepted = sum(pool.map(post, parts()))
+        return time.perf_counter() - began, accepted
 
 
 class MostMemory:

@@ -33,6 +33,6 @@ fi
 if [[ $profile == release ]]; then
     need goaccess goaccess
     need wrk wrk
-    cargo build --release --workspace --bins --benches
+    cargo build --release --workspace --bins --bench jobs --bench plain_server
 fi
 exec "$build/bench/python/bin/python" "$here/bench.py" --build "$build" --profile "$profile" "$@"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use memchr::memchr_iter;
 
+use crate::buffer::Buffer;
 use crate::formats::Format;
 use crate::lines::trim_line_end;
 
@@ -15,7 +16,7 @@ pub(crate) const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     /// The text: all bytes up to `end`, save the middle of a line that is over the limit.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     /// Where the block ends in the decompressed input.
     pub(crate) end: u64,
     /// How the pieces lie in `bytes`.
@@ -44,7 +45,7 @@ impl Block {
         match &self.cut {
             Cut::Elements(places) => Box::new(places.iter().cloned()),
             Cut::Lines => {
-                let bytes = self.bytes.as_slice();
+                let bytes = &*self.bytes;
                 let unterminated = self.is_unterminated().then_some(bytes.len());
                 let ends = memchr_iter(b'\n', bytes).map(|at| at + 1).chain(unterminated);
                 let mut start = self.byte_order_mark_len();

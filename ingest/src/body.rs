@@ -121,7 +121,7 @@ pub fn read_body(
     let parser = LineParser { format: &Ndjson, rules, max_line_bytes: limits.line_bytes };
     let mut summary = BodySummary::default();
     let mut lines_before = 0;
-    let collect = |_: Block, parsed: Result<Parsed, _>| {
+    let mut collect = |parsed: Result<Parsed, _>| {
         let parsed = parsed.map_err(StorageError::from)?;
         if parsed.too_long.is_some() {
             return Err(BodyError::TooLarge(Limit::Line(limits.line_bytes as u64)));
@@ -134,13 +134,18 @@ pub fn read_body(
     match options.kind {
         BodyKind::Ndjson => {
             let blocks = LineBlocks::new(&mut plain, 0, BLOCK_BYTES, limits.line_bytes);
+            let spare = blocks.spare();
             let blocks = blocks.map(|block| block.map_err(unreadable));
+            let collect = |block: Block, parsed| {
+                spare.put(block.bytes);
+                collect(parsed)
+            };
             pipeline::run(blocks, options.threads, || parser.start(), collect)?;
         }
         BodyKind::JsonArray => {
             let blocks = ArrayBlocks::new(&mut plain, BLOCK_BYTES, limits.line_bytes);
             let blocks = blocks.map(|block| block.map_err(|error| array_error(error, options)));
-            pipeline::run(blocks, options.threads, || parser.start(), collect)?;
+            pipeline::run(blocks, options.threads, || parser.start(), |_, parsed| collect(parsed))?;
         }
     }
     if options.strict && summary.rejected > 0 {

@@ -186,7 +186,8 @@ mod tests {
     fn batch(text: &str) -> RecordBatch {
         let stacks = HashSet::from(["k".to_owned()]);
         let rules = Rules::new(stacks, Clock::fixed("2015-05-20T12:00:00Z".parse().unwrap()));
-        let block = Block { bytes: text.as_bytes().to_vec(), end: text.len() as u64, cut: Cut::Lines, headed: None };
+        let block =
+            Block { bytes: text.as_bytes().to_vec().into(), end: text.len() as u64, cut: Cut::Lines, headed: None };
         LineParser { format: &Ndjson, rules: &rules, max_line_bytes: 4096 }.start()(&block).unwrap().events
     }
 

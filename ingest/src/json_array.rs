@@ -107,7 +107,7 @@ impl<R: Read> ArrayBlocks<R> {
         self.element_start = 0;
         let end = self.offset + self.at as u64;
         let cut = Cut::Elements(mem::take(&mut self.places));
-        Some(Block { bytes: mem::take(&mut self.bytes), end, cut, headed: None })
+        Some(Block { bytes: mem::take(&mut self.bytes).into(), end, cut, headed: None })
     }
 
     fn fill(&mut self) -> io::Result<bool> {

@@ -6,13 +6,14 @@
 //! | [`event`] | a line's raw fields become a checked event; with [`raw`], [`cache_words`], [`sdk`], [`base_url`] |
 //! | [`body`] | HTTP bodies, over a [`stream`] |
 //! | [`files`] | files and standard input, with the ledger that makes repeats safe |
-//! | `lines`, `json_array` → `block` → `parse`, run by `pipeline` | what both share; with `headers` |
+//! | `lines`, `json_array` → `block` → `parse`, run by `pipeline` | what both share; with `buffer`, `headers` |
 //! | [`decode`], [`meter`] | compression; limits and hashes |
 //! | [`encode`] | events as lines again, to send them on |
 
 pub mod base_url;
 mod block;
 pub mod body;
+mod buffer;
 pub mod cache_words;
 pub mod decode;
 pub mod encode;

@@ -11,6 +11,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use tally_storage::events::ledger::TAIL_BYTES;
 
 use crate::block::{Block, Cut};
+use crate::buffer::{Buffer, SpareBuffers};
 
 /// Lines in a block at most, so that a block of blank or broken lines costs no more than others.
 const MAX_BLOCK_LINES: usize = 32 * 1024;
@@ -28,10 +29,11 @@ pub(crate) struct LineBlocks<R> {
     block_bytes: usize,
     max_line_bytes: usize,
     /// Read, but not part of a block yet.
-    carry: Vec<u8>,
+    carry: Buffer,
     /// Where `carry` begins in the decompressed input.
     offset: u64,
     state: State,
+    spare: SpareBuffers,
 }
 
 #[derive(Debug)]
@@ -47,41 +49,45 @@ impl<R: Read> LineBlocks<R> {
     pub(crate) fn new(input: R, offset: u64, block_bytes: usize, max_line_bytes: usize) -> Self {
         // A block must hold a line of the longest kind with its end, and one byte more to know a longer one.
         let block_bytes = block_bytes.max(max_line_bytes + 3);
-        Self { input, block_bytes, max_line_bytes, carry: Vec::new(), offset, state: State::Reading }
+        let (carry, state, spare) = (Buffer::default(), State::Reading, SpareBuffers::default());
+        Self { input, block_bytes, max_line_bytes, carry, offset, state, spare }
     }
 
-    /// What was carried over, filled up to a block. `read_to_end` would do, but it readies the whole rest of the buffer
-    /// anew for each read.
-    fn fill(&mut self) -> Vec<u8> {
-        let mut bytes = mem::take(&mut self.carry);
-        let mut filled = bytes.len();
-        bytes.resize(self.block_bytes.max(filled), 0);
-        while filled < bytes.len() {
-            match self.input.read(&mut bytes[filled..]) {
+    /// Where the buffers of blocks go that are done with.
+    pub(crate) fn spare(&self) -> SpareBuffers {
+        self.spare.clone()
+    }
+
+    /// Fills what was carried over up to a block.
+    fn fill(&mut self) {
+        loop {
+            let room = self.carry.room(self.block_bytes);
+            if room.is_empty() {
+                return;
+            }
+            match self.input.read(room) {
                 Ok(0) => {
                     self.state = State::Ended;
-                    break;
+                    return;
                 }
-                Ok(read) => filled += read,
+                Ok(read) => self.carry.fill(read),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.state = State::Failed(error);
-                    break;
+                    return;
                 }
             }
         }
-        bytes.truncate(filled);
-        bytes
     }
 
     fn next_block(&mut self) -> io::Result<Option<Block>> {
         if matches!(self.state, State::Reading) {
-            let bytes = self.fill();
-            self.carry = bytes;
+            self.fill();
         }
         let mut bytes = mem::take(&mut self.carry);
         let end = self.block_end(&bytes);
-        self.carry = bytes.split_off(end);
+        self.carry = self.spare.take(&bytes[end..]);
+        bytes.truncate(end);
         self.offset += bytes.len() as u64;
         if bytes.is_empty() {
             return self.without_line_end();
@@ -91,8 +97,9 @@ impl<R: Read> LineBlocks<R> {
 
     /// How many of the bytes are the next block; none where no line ends in them.
     fn block_end(&self, bytes: &[u8]) -> usize {
-        if let Some(last) = memchr_iter(b'\n', bytes).nth(MAX_BLOCK_LINES - 1) {
-            return last + 1;
+        // Counting all line ends is much faster than finding one of them.
+        if memchr_iter(b'\n', bytes).count() > MAX_BLOCK_LINES {
+            return memchr_iter(b'\n', bytes).nth(MAX_BLOCK_LINES - 1).map_or(0, |last| last + 1);
         }
         match (&self.state, memrchr(b'\n', bytes)) {
             (State::Ended, _) => bytes.len(),
@@ -104,7 +111,7 @@ impl<R: Read> LineBlocks<R> {
     fn without_line_end(&mut self) -> io::Result<Option<Block>> {
         match mem::replace(&mut self.state, State::Ended) {
             State::Failed(error) => {
-                self.carry.clear();
+                self.carry.truncate(0);
                 Err(error)
             }
             State::Reading => self.skip_long_line().map(Some),
@@ -114,7 +121,8 @@ impl<R: Read> LineBlocks<R> {
 
     /// A line that fills a whole block, as a block without its middle.
     fn skip_long_line(&mut self) -> io::Result<Block> {
-        let mut bytes = mem::take(&mut self.carry);
+        let mut bytes = self.carry.to_vec();
+        self.carry.truncate(0);
         let mut line_bytes = bytes.len() as u64;
         let mut last = bytes.split_off(self.max_line_bytes + 2);
         let mut chunk = Vec::with_capacity(self.block_bytes);
@@ -124,7 +132,7 @@ impl<R: Read> LineBlocks<R> {
             if chunk.is_empty() {
                 break;
             }
-            self.carry = chunk.split_off(memchr(b'\n', &chunk).map_or(chunk.len(), |at| at + 1));
+            self.carry = chunk.split_off(memchr(b'\n', &chunk).map_or(chunk.len(), |at| at + 1)).into();
             line_bytes += chunk.len() as u64;
             keep_last(&mut last, &chunk, TAIL_BYTES);
         }
@@ -133,7 +141,7 @@ impl<R: Read> LineBlocks<R> {
         }
         bytes.append(&mut last);
         self.offset += line_bytes;
-        Ok(Block { bytes, end: self.offset, cut: Cut::Lines, headed: None })
+        Ok(Block { bytes: bytes.into(), end: self.offset, cut: Cut::Lines, headed: None })
     }
 }
 
@@ -196,7 +204,7 @@ mod tests {
     fn whole_lines_before_a_failure_come_first_and_the_broken_one_does_not() {
         let mut blocks = LineBlocks::new(Failing::after(b"one\ntwo\nthr"), 0, 1024, 64);
         let block = blocks.next().unwrap().unwrap();
-        assert_eq!((block.bytes.as_slice(), block.end), (b"one\ntwo\n".as_slice(), 8));
+        assert_eq!((&*block.bytes, block.end), (b"one\ntwo\n".as_slice(), 8));
         assert!(blocks.next().unwrap().is_err());
         assert!(blocks.next().is_none());
     }

@@ -2,8 +2,8 @@
 //!
 //! Every block travels with a channel of its own for its result, and these channels are queued in the blocks' order. So
 //! the collector waits for the right one, and the length of that queue bounds what is in memory. An input of one block,
-//! as most HTTP bodies are, is parsed where it is, and so is one that may have one thread only. Each parser thread has a parser of its own, which keeps
-//! what it has allocated from block to block.
+//! as most HTTP bodies are, is parsed where it is, and so is one that may have one thread only. Each parser thread has a
+//! parser of its own, which keeps what it has allocated from block to block.
 
 use std::iter;
 use std::thread;
@@ -117,7 +117,7 @@ mod tests {
     use crate::lines::LineBlocks;
 
     fn block(number: u64) -> Block {
-        Block { bytes: number.to_string().into_bytes(), end: number, cut: Cut::Lines, headed: None }
+        Block { bytes: number.to_string().into_bytes().into(), end: number, cut: Cut::Lines, headed: None }
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl<'g, 'a> Gatherer<'g, 'a> {
         let threads = self.ingest.options.threads;
         let mut reading = parser.reading(self.headed.take());
         let blocks = LineBlocks::new(rest, self.place.offset, BLOCK_BYTES, parser.max_line_bytes);
+        let spare = blocks.spare();
         let blocks = blocks.map(|block| {
             let mut block = block?;
             reading.enter(&mut block);
@@ -72,7 +73,11 @@ impl<'g, 'a> Gatherer<'g, 'a> {
             blocks,
             threads,
             || parser.start(),
-            |block, parsed| self.collect(&block, parsed.map_err(FileError::Columns)?),
+            |block, parsed| {
+                self.collect(&block, parsed.map_err(FileError::Columns)?)?;
+                spare.put(block.bytes);
+                Ok(())
+            },
         );
         self.headed = reading.into_headed();
         // What stands before a failure of the input is good, and a run that is stopped keeps what it has.

@@ -54,11 +54,19 @@ pub(super) fn read(line: &[u8]) -> Option<RawEvent<'_>> {
     }
 }
 
-/// Whether there is a backslash, or a byte that JSON does not allow in a text. Without an early exit, so that many bytes
-/// are looked at together.
-#[expect(clippy::needless_bitwise_bool, reason = "it is what keeps a jump from between two bytes")]
+/// Whether there is a backslash, or a byte that JSON does not allow in a text. Blocks of one size, of which the last may
+/// lie over the one before it: so many bytes are looked at together, and none alone.
 fn has_escapes(line: &[u8]) -> bool {
-    line.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'\\'))
+    const BLOCK: usize = 32;
+    let (blocks, rest) = line.as_chunks::<BLOCK>();
+    let rest = line.last_chunk::<BLOCK>().map_or(rest, <[u8; BLOCK]>::as_slice);
+    blocks.iter().any(|block| any_escape(block)) || any_escape(rest)
+}
+
+/// Without an early exit.
+#[expect(clippy::needless_bitwise_bool, reason = "it is what keeps a jump from between two bytes")]
+fn any_escape(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'\\'))
 }
 
 /// The rest of a line, from `at` on.

@@ -72,9 +72,11 @@ pub(crate) fn by_day(batches: &[RecordBatch]) -> Result<Vec<DayRows>, StorageErr
         let rows = 0..u32::try_from(batch.num_rows()).map_err(|_| too_many_rows())?;
         let services: &StringViewArray = column(batch, "service")?;
         let sizes: &Int64Array = column(batch, "bytes")?;
-        for (((ts, size), service), row) in times(batch)?.values().iter().zip(sizes.values()).zip(services).zip(rows) {
+        for (((ts, size), service), row) in
+            times(batch)?.values().iter().zip(sizes.values()).zip(services.views()).zip(rows)
+        {
             let day = u32::try_from(day_of(*ts).abs_diff(first_day)).map_err(|_| too_many_rows())?;
-            order.push((sort_key(day, ranks.rank(service), *size, ts.rem_euclid(DAY_MS)), (number, row)));
+            order.push((sort_key(day, ranks.rank(*service), *size, ts.rem_euclid(DAY_MS)), (number, row)));
         }
     }
     order.sort_unstable();
@@ -97,26 +99,28 @@ fn sort_key(day: u32, service: u16, size: i64, time_ms: i64) -> u128 {
         | u128::from(time_ms.unsigned_abs())
 }
 
-/// The services that there are, in their order. There are few.
-struct Ranks<'a>(Vec<&'a str>);
+/// The place of each service among those that are there, by its view. A name of at most 12 bytes, as all are, is in the
+/// view itself: it has one, and is found without looking at text.
+struct Ranks(Vec<(u128, u16)>);
 
-impl<'a> Ranks<'a> {
-    fn of(batches: &'a [RecordBatch]) -> Result<Self, StorageError> {
-        let mut names = Vec::new();
+impl Ranks {
+    fn of(batches: &[RecordBatch]) -> Result<Self, StorageError> {
+        let mut names: Vec<(&str, u128)> = Vec::new();
         for batch in batches {
-            for service in column::<StringViewArray>(batch, "service")?.iter().flatten() {
-                if !names.contains(&service) {
-                    names.push(service);
+            let services: &StringViewArray = column(batch, "service")?;
+            for (row, view) in services.views().iter().enumerate() {
+                if names.iter().all(|(_, known)| known != view) {
+                    names.push((services.value(row), *view));
                 }
             }
         }
         names.sort_unstable();
-        Ok(Self(names))
+        let services = names.chunk_by(|(left, _), (right, _)| left == right);
+        Ok(Self(services.zip(0..).flat_map(|(views, rank)| views.iter().map(move |(_, view)| (*view, rank))).collect()))
     }
 
-    fn rank(&self, service: Option<&str>) -> u16 {
-        let place = self.0.iter().position(|name| Some(*name) == service);
-        place.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX)
+    fn rank(&self, view: u128) -> u16 {
+        self.0.iter().find(|(known, _)| *known == view).map_or(u16::MAX, |(_, rank)| *rank)
     }
 }
 

@@ -8,10 +8,11 @@
 //! million user agents costs what its few hundred different ones cost. URLs and ids are nearly all different and skip that
 //! search; words of at most 12 bytes are in the view itself.
 
+use std::mem;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::builder::{
-    Float64Builder, Int64Builder, StringViewBuilder, TimestampMillisecondBuilder, UInt16Builder,
+    ArrayBuilder as _, Float64Builder, Int64Builder, StringViewBuilder, TimestampMillisecondBuilder, UInt16Builder,
 };
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -71,7 +72,17 @@ impl Service {
     /// The service of that name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.as_str() == name)
+        Some(match name {
+            "cma" => Self::Cma,
+            "ui" => Self::Ui,
+            "cdn" => Self::Cdn,
+            "graphql" => Self::Graphql,
+            "images" => Self::Images,
+            "assets" => Self::Assets,
+            "automations" => Self::Automations,
+            "launch" => Self::Launch,
+            _ => return None,
+        })
     }
 
     /// Whether Usage Analytics counts it as CDN traffic; the others are API traffic.
@@ -168,29 +179,51 @@ pub fn schema() -> SchemaRef {
 }
 
 /// Gathers events into columns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestColumns {
+    plain: PlainColumns,
+    api_key: RepeatedTexts,
+    user_agent: RepeatedTexts,
+    sdk: RepeatedTexts,
+    project_uid: RepeatedTexts,
+    environment_uid: RepeatedTexts,
+    domain: RepeatedTexts,
+}
+
+/// Columns whose builders give away their memory with the batch.
+#[derive(Debug)]
+struct PlainColumns {
     ts: TimestampMillisecondBuilder,
     service: StringViewBuilder,
     status: UInt16Builder,
     url: StringViewBuilder,
     method: StringViewBuilder,
     bytes: Int64Builder,
-    api_key: RepeatedTexts,
     cache: StringViewBuilder,
-    user_agent: RepeatedTexts,
-    sdk: RepeatedTexts,
     duration_ms: Float64Builder,
-    project_uid: RepeatedTexts,
-    environment_uid: RepeatedTexts,
-    domain: RepeatedTexts,
     id: StringViewBuilder,
-    rows: usize,
 }
 
-impl Default for RequestColumns {
+impl PlainColumns {
+    fn with_capacity(rows: usize) -> Self {
+        let words = || StringViewBuilder::with_capacity(rows).with_deduplicate_strings();
+        Self {
+            ts: TimestampMillisecondBuilder::with_capacity(rows).with_timezone("UTC"),
+            service: words(),
+            status: UInt16Builder::with_capacity(rows),
+            url: StringViewBuilder::with_capacity(rows).with_fixed_block_size(URL_BLOCK_BYTES),
+            method: words(),
+            bytes: Int64Builder::with_capacity(rows),
+            cache: words(),
+            duration_ms: Float64Builder::with_capacity(rows),
+            id: StringViewBuilder::with_capacity(rows),
+        }
+    }
+}
+
+impl Default for PlainColumns {
     fn default() -> Self {
-        Self::new()
+        Self::with_capacity(0)
     }
 }
 
@@ -198,57 +231,39 @@ impl RequestColumns {
     /// No events yet.
     #[must_use]
     pub fn new() -> Self {
-        let words = || StringViewBuilder::new().with_deduplicate_strings();
-        Self {
-            ts: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            service: words(),
-            status: UInt16Builder::new(),
-            url: StringViewBuilder::new().with_fixed_block_size(URL_BLOCK_BYTES),
-            method: words(),
-            bytes: Int64Builder::new(),
-            api_key: RepeatedTexts::new(),
-            cache: words(),
-            user_agent: RepeatedTexts::new(),
-            sdk: RepeatedTexts::new(),
-            duration_ms: Float64Builder::new(),
-            project_uid: RepeatedTexts::new(),
-            environment_uid: RepeatedTexts::new(),
-            domain: RepeatedTexts::new(),
-            id: StringViewBuilder::new(),
-            rows: 0,
-        }
+        Self::default()
     }
 
     /// Appends one event.
     pub fn push(&mut self, event: &RequestEvent<'_>) {
-        self.ts.append_value(event.ts_ms);
-        self.service.append_value(event.service.as_str());
-        self.status.append_value(event.status);
-        self.url.append_value(event.url);
-        self.method.append_value(event.method);
-        self.bytes.append_value(i64::try_from(event.bytes.min(MAX_BYTES)).unwrap_or(i64::MAX));
+        let plain = &mut self.plain;
+        plain.ts.append_value(event.ts_ms);
+        plain.service.append_value(event.service.as_str());
+        plain.status.append_value(event.status);
+        plain.url.append_value(event.url);
+        plain.method.append_value(event.method);
+        plain.bytes.append_value(i64::try_from(event.bytes.min(MAX_BYTES)).unwrap_or(i64::MAX));
+        plain.cache.append_option(event.cache.map(CacheState::as_str));
+        plain.duration_ms.append_option(event.duration_ms);
+        plain.id.append_option(event.id);
         self.api_key.push_option(event.api_key);
-        self.cache.append_option(event.cache.map(CacheState::as_str));
         self.user_agent.push(event.user_agent);
         self.sdk.push_option(event.sdk);
-        self.duration_ms.append_option(event.duration_ms);
         self.project_uid.push_option(event.project_uid);
         self.environment_uid.push_option(event.environment_uid);
         self.domain.push_option(event.domain);
-        self.id.append_option(event.id);
-        self.rows += 1;
     }
 
     /// How many events were appended since the last [`finish`](Self::finish).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows
+        self.plain.ts.len()
     }
 
     /// Whether nothing was appended since the last [`finish`](Self::finish).
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.len() == 0
     }
 
     /// The batch of everything appended; the builder is empty afterwards.
@@ -256,23 +271,25 @@ impl RequestColumns {
     /// # Errors
     /// Only if the columns did not fit the schema, which would be a fault in this file.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        self.rows = 0;
+        // The next batch will be about as long.
+        let next = PlainColumns::with_capacity(self.len());
+        let mut plain = mem::replace(&mut self.plain, next);
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.ts.finish()),
-            Arc::new(self.service.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.url.finish()),
-            Arc::new(self.method.finish()),
-            Arc::new(self.bytes.finish()),
+            Arc::new(plain.ts.finish()),
+            Arc::new(plain.service.finish()),
+            Arc::new(plain.status.finish()),
+            Arc::new(plain.url.finish()),
+            Arc::new(plain.method.finish()),
+            Arc::new(plain.bytes.finish()),
             self.api_key.finish()?,
-            Arc::new(self.cache.finish()),
+            Arc::new(plain.cache.finish()),
             self.user_agent.finish()?,
             self.sdk.finish()?,
-            Arc::new(self.duration_ms.finish()),
+            Arc::new(plain.duration_ms.finish()),
             self.project_uid.finish()?,
             self.environment_uid.finish()?,
             self.domain.finish()?,
-            Arc::new(self.id.finish()),
+            Arc::new(plain.id.finish()),
         ];
         RecordBatch::try_new(schema(), columns)
     }

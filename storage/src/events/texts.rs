@@ -9,8 +9,9 @@ use std::mem;
 use std::ops::Range;
 
 use arrow::array::builder::{NullBufferBuilder, StringViewBuilder};
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayBuilder as _, ArrayRef, UInt32Array, new_null_array};
 use arrow::compute::take;
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -27,8 +28,8 @@ pub(super) struct RepeatedTexts {
     nulls: NullBufferBuilder,
 }
 
-impl RepeatedTexts {
-    pub(super) fn new() -> Self {
+impl Default for RepeatedTexts {
+    fn default() -> Self {
         Self {
             texts: String::new(),
             places: Vec::new(),
@@ -38,7 +39,9 @@ impl RepeatedTexts {
             nulls: NullBufferBuilder::new(0),
         }
     }
+}
 
+impl RepeatedTexts {
     pub(super) fn push(&mut self, text: &str) {
         let number = self.number_of(text);
         self.rows.push(number);
@@ -81,6 +84,9 @@ impl RepeatedTexts {
         self.numbers.clear();
         let next_rows = Vec::with_capacity(self.rows.len());
         let rows = UInt32Array::new(mem::replace(&mut self.rows, next_rows).into(), self.nulls.finish());
+        if texts.is_empty() {
+            return Ok(new_null_array(&DataType::Utf8View, rows.len()));
+        }
         take(&texts.finish(), &rows, None)
     }
 }
@@ -104,7 +110,7 @@ mod tests {
         fn a_column_has_the_texts_in_their_order(
             columns in prop::collection::vec(prop::collection::vec(prop::option::of("[ab]{0,4}(é{12})?"), 0..50), 1..4),
         ) {
-            let mut gatherer = RepeatedTexts::new();
+            let mut gatherer = RepeatedTexts::default();
             for texts in columns {
                 let column = column(&mut gatherer, &texts);
                 let held: Vec<Option<String>> = column.iter().map(|text| text.map(str::to_owned)).collect();
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn a_text_is_held_once() {
         let long = "a user agent of more than twelve bytes";
-        let column = column(&mut RepeatedTexts::new(), &vec![Some(long.to_owned()); 1000]);
+        let column = column(&mut RepeatedTexts::default(), &vec![Some(long.to_owned()); 1000]);
         let held: usize = column.data_buffers().iter().map(|buffer| buffer.as_slice().len()).sum();
         assert_eq!(held, long.len());
     }
