@@ -38,7 +38,7 @@ lint: compiler ## Formatting, clippy and rustdoc, without a warning
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 .PHONY: bench
-bench: compiler ## Measure Tally beside DuckDB, ClickHouse and GoAccess, and write docs/benchmarks.md; half an hour
+bench: compiler ## Measure Tally beside DuckDB, ClickHouse and GoAccess, and write docs/benchmarks.md; up to an hour
 	@$(servers) bench/run.sh
 
 .PHONY: soak
