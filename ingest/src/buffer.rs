@@ -76,10 +76,10 @@ mod tests {
         let spare = SpareBuffers::default();
         spare.put(b"before".to_vec().into());
         let mut buffer = spare.take(b"ab");
-        assert_eq!((&*buffer, buffer.room(2).len()), (b"ab".as_slice(), 0));
+        assert_eq!((buffer.room(2).len(), &*buffer), (0, b"ab".as_slice()));
         buffer.room(8)[..2].copy_from_slice(b"cd");
         buffer.fill(2);
-        assert_eq!((&*buffer, buffer.room(8).len()), (b"abcd".as_slice(), 4));
+        assert_eq!((buffer.room(8).len(), &*buffer), (4, b"abcd".as_slice()));
         buffer.truncate(1);
         assert_eq!(&*buffer, b"a");
         assert_eq!(&*spare.take(b""), b"");
