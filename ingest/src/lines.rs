@@ -167,10 +167,13 @@ mod tests {
 
     fn lines(input: impl Read, block_bytes: usize, max_line_bytes: usize) -> (Vec<Vec<u8>>, Vec<u64>) {
         let (mut lines, mut ends) = (Vec::new(), Vec::new());
-        for block in LineBlocks::new(input, 0, block_bytes, max_line_bytes) {
+        let blocks = LineBlocks::new(input, 0, block_bytes, max_line_bytes);
+        let spare = blocks.spare();
+        for block in blocks {
             let block = block.unwrap();
             lines.extend(block.pieces().into_iter().map(<[u8]>::to_vec));
             ends.push(block.end);
+            spare.put(block.bytes);
         }
         (lines, ends)
     }
