@@ -98,7 +98,7 @@ impl<R: Read> LineBlocks<R> {
     /// How many of the bytes are the next block; none where no line ends in them.
     fn block_end(&self, bytes: &[u8]) -> usize {
         // Counting all line ends is much faster than finding one of them.
-        if memchr_iter(b'\n', bytes).count() > MAX_BLOCK_LINES {
+        if memchr_iter(b'\n', bytes).count() >= MAX_BLOCK_LINES {
             return memchr_iter(b'\n', bytes).nth(MAX_BLOCK_LINES - 1).map_or(0, |last| last + 1);
         }
         match (&self.state, memrchr(b'\n', bytes)) {

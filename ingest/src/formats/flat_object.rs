@@ -57,9 +57,8 @@ pub(super) fn read(line: &[u8]) -> Option<RawEvent<'_>> {
 /// Whether there is a backslash, or a byte that JSON does not allow in a text. Blocks of one size, of which the last may
 /// lie over the one before it: so many bytes are looked at together, and none alone.
 fn has_escapes(line: &[u8]) -> bool {
-    const BLOCK: usize = 32;
-    let (blocks, rest) = line.as_chunks::<BLOCK>();
-    let rest = line.last_chunk::<BLOCK>().map_or(rest, <[u8; BLOCK]>::as_slice);
+    let (blocks, rest) = line.as_chunks::<32>();
+    let rest = line.last_chunk::<32>().map_or(rest, <[u8; 32]>::as_slice);
     blocks.iter().any(|block| any_escape(block)) || any_escape(rest)
 }
 
