@@ -1,6 +1,10 @@
 # syntax=docker/dockerfile:1.7
 
 FROM rust:1.95.0-slim-bookworm AS build
+# jemalloc is built with make.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # The mounts outlive the layer: a changed source file does not build the dependencies again.

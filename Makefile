@@ -69,4 +69,4 @@ newman:
 .PHONY: compiler
 compiler:
 	@command -v cargo >/dev/null || { echo "cargo is not on the PATH: install Rust 1.95 or later with rustup" >&2; exit 1; }
-	@command -v cc >/dev/null || { echo "cc is not on the PATH: SQLite and zstd are built from C; install a C compiler (Debian: apt-get install build-essential)" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is not on the PATH: jemalloc, SQLite and zstd are built from C; install a C compiler (Debian: apt-get install build-essential)" >&2; exit 1; }

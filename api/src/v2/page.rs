@@ -91,7 +91,8 @@ fn render(folder: &DataFolder, job: &Job, result: &JobResult, page: u64) -> Resu
     out.extend_from_slice(b"\"uid\":");
     write_json_text(&result.uid, &mut out);
     out.push(b'}');
-    Ok(Bytes::from(out))
+    // It may be kept for long: without what was set aside for longer rows.
+    Ok(Bytes::from(out.into_boxed_slice()))
 }
 
 fn counts_included(about: &About, parameters: &Parameters) -> bool {

@@ -70,6 +70,11 @@ pub(crate) async fn delete_log_rows(db: &mut AnyConnection, rows: &[LogRow]) -> 
     Ok(true)
 }
 
+/// The payload of a log row that is there.
+pub(crate) async fn log_payload(db: &mut AnyConnection, id: &str) -> Result<Vec<u8>, StorageError> {
+    Ok(sqlx::query_scalar("select payload from event_log where id = $1").bind(id).fetch_one(db).await?)
+}
+
 /// The payloads of the log rows that may hold events of those days.
 pub(crate) async fn log_payloads(
     db: &mut AnyConnection,

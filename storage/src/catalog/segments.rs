@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row};
 
-use super::event_log::{as_i64, log_payloads};
+use super::event_log::{as_i64, log_payload, log_payloads};
 use super::{Catalog, SegmentSummaries, row};
 use crate::error::StorageError;
 use crate::events::duplicates::DayIds;
@@ -78,7 +78,7 @@ pub(crate) enum IdSource {
     Segment { id: String, day: i64, path: String },
     /// A log row.
     Log { id: String, payload: Vec<u8> },
-    /// Batches of the transaction under way.
+    /// Ids of a log row that was read before, or of batches of the transaction under way.
     Memory(Arc<DayIds>),
 }
 
@@ -125,13 +125,15 @@ pub(crate) async fn insert_segment(
     Ok(id)
 }
 
-/// Where ids of those days may be that were committed after the commit of that number.
+/// Where ids of those days may be that were committed after the commit of that number. Only log rows that are not `kept` are
+/// read: most were asked for by the batch before.
 pub(crate) async fn id_sources(
     db: &mut AnyConnection,
     organization: &OrganizationUid,
     kind: &str,
     days: (i64, i64),
     after_commit: i64,
+    kept: impl Fn(&str) -> Option<Arc<DayIds>>,
 ) -> Result<Vec<IdSource>, StorageError> {
     let segments = sqlx::query(
         "select id, day, path from segments where organization = $1 and kind = $2 and day between $3 and $4
@@ -144,8 +146,12 @@ pub(crate) async fn id_sources(
     .bind(after_commit)
     .fetch_all(&mut *db)
     .await?;
-    let log_rows = sqlx::query(
-        "select id, payload from event_log where organization = $1 and kind = $2 and first_day <= $4
+    let segments = segments.iter().map(|row| {
+        Ok(IdSource::Segment { id: row.try_get("id")?, day: row.try_get("day")?, path: row.try_get("path")? })
+    });
+    let mut sources: Vec<_> = segments.collect::<sqlx::Result<_>>()?;
+    let log_rows: Vec<String> = sqlx::query_scalar(
+        "select id from event_log where organization = $1 and kind = $2 and first_day <= $4
          and last_day >= $3 and commit_number > $5 and id_count > 0",
     )
     .bind(organization.as_str())
@@ -155,12 +161,13 @@ pub(crate) async fn id_sources(
     .bind(after_commit)
     .fetch_all(&mut *db)
     .await?;
-    let segments = segments.iter().map(|row| {
-        Ok(IdSource::Segment { id: row.try_get("id")?, day: row.try_get("day")?, path: row.try_get("path")? })
-    });
-    let log_rows =
-        log_rows.iter().map(|row| Ok(IdSource::Log { id: row.try_get("id")?, payload: row.try_get("payload")? }));
-    segments.chain(log_rows).collect()
+    for id in log_rows {
+        sources.push(match kept(&id) {
+            Some(ids) => IdSource::Memory(ids),
+            None => IdSource::Log { payload: log_payload(db, &id).await?, id },
+        });
+    }
+    Ok(sources)
 }
 
 impl Catalog {

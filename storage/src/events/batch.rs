@@ -46,11 +46,13 @@ impl Batch {
     pub(super) async fn sources(
         &self,
         db: &mut AnyConnection,
+        ids: &IdIndex,
         after_commit: i64,
     ) -> Result<Vec<IdSource>, StorageError> {
         match self.days()? {
             Some(days) if self.has_ids()? => {
-                id_sources(db, &self.organization, requests::KIND, days, after_commit).await
+                let kept = |row: &str| ids.logged(row);
+                id_sources(db, &self.organization, requests::KIND, days, after_commit, kept).await
             }
             _ => Ok(Vec::new()),
         }

@@ -82,7 +82,7 @@ impl Events {
         let (sources, looked_at) = {
             let mut db = self.catalog.begin_read().await?;
             let looked_at = last_commit(&mut db, &batch.organization).await?;
-            (batch.sources(&mut db, 0).await?, looked_at)
+            (batch.sources(&mut db, &self.ids, 0).await?, looked_at)
         };
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
@@ -247,7 +247,7 @@ impl Committer {
             return Ok(batch);
         }
         let counted = group.ids.entry(batch.organization.clone()).or_default();
-        let mut sources = batch.sources(db, batch.looked_at).await?;
+        let mut sources = batch.sources(db, &self.ids, batch.looked_at).await?;
         sources.push(IdSource::Memory(Arc::clone(counted)));
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         let batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;

@@ -1,13 +1,14 @@
 //! Which events were counted before: an event's id counts once in its organization and UTC day, whenever it comes again.
 //!
 //! Ids are looked for in three places: the batch itself, the log rows not flushed yet, and the day's segments, whose
-//! bloom filters answer nearly every question without reading an id. Filters and the ids of log rows are kept in a
-//! bounded cache under the name of their row, which never changes its content.
+//! bloom filters answer nearly every question without reading an id. Filters and the ids of log rows are kept in
+//! bounded caches under the name of their row, which never changes its content.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -23,7 +24,21 @@ use crate::folder::DataFolder;
 /// Ids by UTC day (days since 1970-01-01).
 pub(crate) type DayIds = BTreeMap<i64, HashSet<Box<str>>>;
 
-const CACHE_BYTES: u64 = 64 << 20;
+/// Bytes of filters, and of ids of log rows, that are kept.
+const FILTERS_BYTES: u64 = 64 << 20;
+const LOGGED_BYTES: u64 = 32 << 20;
+
+/// How long ids of a log row are kept that no batch asks for: it may have been flushed.
+const LOGGED_UNASKED: Duration = Duration::from_secs(60);
+
+/// What a cache takes for a row beside what it keeps of it, and the allocator for a set of ids beside its slots and for an
+/// id beside its text.
+const ROW_BYTES: usize = 256;
+const SET_BYTES: usize = 128;
+const ID_BYTES: usize = 32;
+
+/// Bytes of a block of a bloom filter, as Parquet has them.
+const BLOCK_BYTES: usize = 32;
 
 /// The ids of a batch, by day.
 pub(crate) fn ids_by_day(events: &RecordBatch) -> Result<DayIds, StorageError> {
@@ -86,22 +101,6 @@ fn add_common(found: &mut DayIds, wanted: &DayIds, known: &DayIds) {
     }
 }
 
-#[derive(Debug, Clone)]
-enum Known {
-    Filters(Arc<Vec<Sbbf>>),
-    Ids(Arc<DayIds>),
-}
-
-impl Known {
-    fn size_bytes(&self) -> u32 {
-        let size = match self {
-            Self::Filters(filters) => filters.iter().map(|filter| filter.num_blocks() * 32).sum(),
-            Self::Ids(days) => days.values().flatten().map(|id| id.len() + 32).sum::<usize>(),
-        };
-        u32::try_from(size).unwrap_or(u32::MAX)
-    }
-}
-
 /// What was found of the ids that were looked for.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -111,17 +110,28 @@ pub(crate) struct Found {
     pub(crate) all_were_there: bool,
 }
 
-/// Looks ids up in what the catalog names. Clones share one cache.
+/// Looks ids up in what the catalog names. Clones share what is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct IdIndex {
     folder: DataFolder,
-    cache: Cache<String, Known>,
+    filters: Cache<String, Arc<Vec<Sbbf>>>,
+    logged: Cache<String, Arc<DayIds>>,
 }
 
 impl IdIndex {
     pub(crate) fn new(folder: DataFolder) -> Self {
-        let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(|_, known: &Known| known.size_bytes()).build();
-        Self { folder, cache }
+        let filters = Cache::builder()
+            .max_capacity(FILTERS_BYTES)
+            .weigher(|_, filters: &Arc<Vec<Sbbf>>| {
+                weight(filters.iter().map(|filter| filter.num_blocks() * BLOCK_BYTES).sum())
+            })
+            .build();
+        let logged = Cache::builder()
+            .max_capacity(LOGGED_BYTES)
+            .weigher(|_, days: &Arc<DayIds>| weight(days.values().map(size_of_set).sum()))
+            .time_to_idle(LOGGED_UNASKED)
+            .build();
+        Self { folder, filters, logged }
     }
 
     /// Those of the wanted ids that the sources hold. Reads files: call it from a blocking thread.
@@ -140,9 +150,7 @@ impl IdIndex {
                         Err(error) => return Err(error),
                     }
                 }
-                IdSource::Log { id, payload } => {
-                    add_common(&mut found.ids, wanted, &*self.logged_ids(id, payload)?);
-                }
+                IdSource::Log { id, payload } => add_common(&mut found.ids, wanted, &*self.read_log(id, payload)?),
                 IdSource::Memory(known) => add_common(&mut found.ids, wanted, known),
             }
         }
@@ -150,16 +158,21 @@ impl IdIndex {
     }
 
     fn filters(&self, id: &str, path: &Path) -> Result<Arc<Vec<Sbbf>>, StorageError> {
-        if let Some(Known::Filters(filters)) = self.cache.get(id) {
+        if let Some(filters) = self.filters.get(id) {
             return Ok(filters);
         }
         let filters = Arc::new(segment::id_filters(path)?);
-        self.cache.insert(id.to_owned(), Known::Filters(Arc::clone(&filters)));
+        self.filters.insert(id.to_owned(), Arc::clone(&filters));
         Ok(filters)
     }
 
-    fn logged_ids(&self, id: &str, payload: &[u8]) -> Result<Arc<DayIds>, StorageError> {
-        if let Some(Known::Ids(ids)) = self.cache.get(id) {
+    /// The ids of a log row, where they were read before.
+    pub(crate) fn logged(&self, id: &str) -> Option<Arc<DayIds>> {
+        self.logged.get(id)
+    }
+
+    fn read_log(&self, id: &str, payload: &[u8]) -> Result<Arc<DayIds>, StorageError> {
+        if let Some(ids) = self.logged(id) {
             return Ok(ids);
         }
         let mut days = DayIds::new();
@@ -169,7 +182,17 @@ impl IdIndex {
             }
         }
         let days = Arc::new(days);
-        self.cache.insert(id.to_owned(), Known::Ids(Arc::clone(&days)));
+        self.logged.insert(id.to_owned(), Arc::clone(&days));
         Ok(days)
     }
+}
+
+/// What a cache takes for a row with so many bytes.
+fn weight(size_bytes: usize) -> u32 {
+    u32::try_from(ROW_BYTES + size_bytes).unwrap_or(u32::MAX)
+}
+
+fn size_of_set(ids: &HashSet<Box<str>>) -> usize {
+    let texts: usize = ids.iter().map(|id| id.len() + ID_BYTES).sum();
+    SET_BYTES + ids.capacity() * size_of::<Box<str>>() + texts
 }

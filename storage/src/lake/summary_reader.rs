@@ -54,9 +54,12 @@ enum Decoded {
     Merged(Arc<Merged>),
 }
 
-/// What an entry of the cache takes beside what it holds: its key, and the cache's own books. Files of few events have many
-/// small entries.
+/// What an entry of the cache takes beside what it holds and its name: the cache's own books. Files of few events have
+/// many small entries.
 const ENTRY_BYTES: usize = 512;
+
+/// What a list takes beside what is in it.
+const LIST_BYTES: usize = 48;
 
 /// How much larger an index is in memory than as text.
 const INDEX_GROWTH: usize = 4;
@@ -68,8 +71,8 @@ impl Decoded {
             Self::Dictionary(dictionary) => dictionary.size_bytes(),
             Self::Block(block) => block.len(),
             Self::Merged(merged) => {
-                let codes: usize = merged.1.iter().map(Vec::len).sum();
-                merged.0.size_bytes() + codes * size_of::<u32>()
+                let codes = merged.1.iter().map(|codes| LIST_BYTES + codes.len() * size_of::<u32>());
+                merged.0.size_bytes() + codes.sum::<usize>()
             }
         };
         held + ENTRY_BYTES
@@ -100,7 +103,10 @@ impl std::fmt::Debug for SummaryCache {
 
 impl SummaryCache {
     pub(super) fn new(folder: &DataFolder, bytes: u64) -> Self {
-        let weigh = |_: &(Arc<str>, Place), decoded: &Decoded| u32::try_from(decoded.size_bytes()).unwrap_or(u32::MAX);
+        // The names of many files together are often longer than what is merged of them.
+        let weigh = |(name, _): &(Arc<str>, Place), decoded: &Decoded| {
+            u32::try_from(name.len() + decoded.size_bytes()).unwrap_or(u32::MAX)
+        };
         Self { folder: folder.clone(), decoded: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
     }
 

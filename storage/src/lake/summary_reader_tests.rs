@@ -46,6 +46,21 @@ fn each_part_is_read_back_by_its_segment_and_summary() {
 }
 
 #[test]
+fn what_is_merged_of_many_files_with_few_values_stays_within_the_bound() {
+    const BOUND: usize = 1 << 20;
+    let root = tempfile::tempdir().unwrap();
+    let cache = SummaryCache::new(&DataFolder::open(root.path()).unwrap(), BOUND as u64);
+    let services = [Arc::new(Dictionary::from_sorted(["cdn"]).unwrap()), Arc::new(Dictionary::default())];
+    for report in 0..1_000 {
+        let names: Vec<Arc<str>> = (0..90).map(|day| format!("events/{report:0>40}/{day:0>40}").into()).collect();
+        cache.merged(&names, Dimension::Service, &services).unwrap();
+    }
+    cache.decoded.run_pending_tasks();
+    let kept: usize = cache.decoded.iter().map(|(key, _)| key.0.len()).sum();
+    assert!((BOUND / 2..=BOUND).contains(&kept), "{kept} bytes of names");
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "what it damages is thrown away")]
 fn a_changed_byte_is_found_or_changes_nothing() {
     let contents = contents();
