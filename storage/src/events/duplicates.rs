@@ -29,7 +29,7 @@ const FILTERS_BYTES: u64 = 64 << 20;
 const LOGGED_BYTES: u64 = 32 << 20;
 
 /// How long ids of a log row are kept that no batch asks for: it may have been flushed.
-const LOGGED_UNASKED: Duration = Duration::from_secs(60);
+const LOGGED_UNASKED: Duration = Duration::from_mins(1);
 
 /// What a cache takes for a row beside what it keeps of it, and the allocator for a set of ids beside its slots and for an
 /// id beside its text.
