@@ -1,12 +1,11 @@
 //! Retrieve Data: *Job active*, pages and their headers, and what is left when there is no page.
 
 use serde_json::json;
-use tally_storage::catalog::{JobResult, NewJob};
-use tally_storage::ids::JobId;
+use tally_storage::catalog::JobResult;
 
 use crate::events::Event;
 use crate::http::wait_for;
-use crate::server::TestServer;
+use crate::server::{LATER, TestServer};
 use crate::tenant::Tenant;
 
 const RANGE: [(&str, &str); 2] = [("from", "2024-03-01"), ("to", "2024-03-01")];
@@ -17,32 +16,17 @@ fn server_that_leaves_jobs_alone() -> TestServer {
     TestServer::start_with(|config| config.jobs.upkeep_seconds = 100_000)
 }
 
-/// A job as the API accepts it, which nobody hears of.
-fn silent_job(server: &TestServer, tenant: &Tenant, report: &str) -> JobId {
-    // Its time has not come: an upkeep that looks just now does not see it either.
-    server.set_clock("2024-06-15T18:00:00Z");
-    let job = NewJob {
-        id: JobId::mint(),
-        organization: tenant.uid.clone(),
-        report: report.to_owned(),
-        parameters: "{}".to_owned(),
-    };
-    server.wait(server.store().catalog.insert_job(&job)).unwrap();
-    server.set_clock(crate::server::NOW);
-    job.id
-}
-
 #[test]
 fn a_job_is_queued_then_active_with_its_progress() {
     let server = server_that_leaves_jobs_alone();
     let tenant = server.tenant();
-    let id = silent_job(&server, &tenant, "devices");
+    let id = server.silent_job(&tenant, "devices", "{}");
     let queued = tenant.retrieve(&server.client, id.as_str(), "").ok();
     assert_eq!(queued.json(), json!({"message": "Job active", "jobId": id, "status": "queued", "progress": 0.0}));
     assert_eq!(queued.header("retry-after"), Some("1"));
     assert_eq!(queued.header("etag"), None);
     let catalog = &server.store().catalog;
-    server.set_clock("2024-06-15T18:00:00Z");
+    server.set_clock(LATER);
     assert!(server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().is_some());
     assert!(server.wait(catalog.renew_job(&id, "worker", LEASE_MS, 0.25)).unwrap());
     let active = tenant.retrieve(&server.client, id.as_str(), "&page=7").ok();
@@ -55,18 +39,18 @@ fn retry_after_is_what_the_report_usually_takes_less_what_it_has_taken() {
     let tenant = server.tenant();
     let catalog = &server.store().catalog;
     // One finished job of that report, which took 40 seconds.
-    let earlier = silent_job(&server, &tenant, "devices");
-    server.set_clock("2024-06-15T18:00:00Z");
+    let earlier = server.silent_job(&tenant, "devices", "{}");
+    server.set_clock(LATER);
     server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().unwrap();
     server.set_clock("2024-06-15T18:00:40Z");
     let finished = tenant.report(&server.client, "usage", &RANGE).job_id.parse().unwrap();
     let result = server.wait(catalog.job(&tenant.uid, &finished)).unwrap().unwrap().result.unwrap();
     let result = JobResult { path: "results/of-its-own.arrow".to_owned(), ..result };
     assert!(server.wait(catalog.finish_job(&earlier, "worker", &result)).unwrap());
-    let id = silent_job(&server, &tenant, "devices");
+    let id = server.silent_job(&tenant, "devices", "{}");
     let retry_after = || tenant.retrieve(&server.client, id.as_str(), "").ok().count("retry-after");
     assert_eq!(retry_after(), 40);
-    server.set_clock("2024-06-15T18:00:00Z");
+    server.set_clock(LATER);
     server.wait(catalog.claim_job("worker", LEASE_MS)).unwrap().unwrap();
     server.set_clock("2024-06-15T18:00:30Z");
     assert_eq!(retry_after(), 10);
@@ -78,7 +62,7 @@ fn retry_after_is_what_the_report_usually_takes_less_what_it_has_taken() {
 fn a_job_of_a_report_that_is_gone_fails_in_the_words_of_the_contract() {
     let server = TestServer::start();
     let tenant = server.tenant();
-    let id = silent_job(&server, &tenant, "no-such-report");
+    let id = server.silent_job(&tenant, "no-such-report", "{}");
     server.set_clock("2024-06-15T18:00:01Z");
     let failed = tenant.ended(&server.client, id.as_str());
     assert_eq!(failed.status, 500);

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use chrono::{DateTime, Utc};
 use tally::config::{Config, Role};
 use tally::serve::{self, Running};
-use tally_storage::catalog::Role as MemberRole;
+use tally_storage::catalog::{NewJob, Role as MemberRole};
 use tally_storage::clock::Clock;
 use tally_storage::erase::Erased;
+use tally_storage::ids::JobId;
 use tally_storage::lake::{Compacted, Extent, Selection, Verified};
 use tally_storage::password::Password;
 use tally_storage::store::Store;
@@ -24,6 +25,9 @@ use crate::tenant::{PASSWORD, Tenant};
 
 /// A moment of the fixed clock: some time after all events of these tests.
 pub(crate) const NOW: &str = "2024-06-15T12:00:00Z";
+
+/// A moment after it, to which a test may move the clock.
+pub(crate) const LATER: &str = "2024-06-15T18:00:00Z";
 
 /// A server that lives as long as this.
 #[derive(Debug)]
@@ -165,6 +169,21 @@ impl TestServer {
             let user = catalog.create_user(&tenant.uid, &email, role, &password).await.unwrap();
             catalog.create_authtoken(&user).await.unwrap()
         })
+    }
+
+    /// A job as the API accepts it, which nobody hears of, and whose time comes at [`LATER`]: until then neither a worker nor an
+    /// upkeep takes it.
+    pub(crate) fn silent_job(&self, tenant: &Tenant, report: &str, parameters: &str) -> JobId {
+        self.set_clock(LATER);
+        let job = NewJob {
+            id: JobId::mint(),
+            organization: tenant.uid.clone(),
+            report: report.to_owned(),
+            parameters: parameters.to_owned(),
+        };
+        self.wait(self.store().catalog.insert_job(&job)).unwrap();
+        self.set_clock(NOW);
+        job.id
     }
 
     /// Merges and summarizes segments.
