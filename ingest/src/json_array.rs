@@ -11,6 +11,9 @@ use crate::block::{Block, Cut, UTF8_BOM};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// A block has at most so many elements: each takes memory of its own, however short it is.
+const MAX_BLOCK_ELEMENTS: usize = 32 * 1024;
+
 /// Why a body is no array of elements.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArrayError {
@@ -92,8 +95,8 @@ impl<R: Read> ArrayBlocks<R> {
                 Place::AfterArray => self.after()?,
                 Place::Ended => {}
             }
-            if !self.places.is_empty() && self.bytes.len() >= self.block_bytes && self.element_start == self.bytes.len()
-            {
+            let is_full = self.bytes.len() >= self.block_bytes || self.places.len() >= MAX_BLOCK_ELEMENTS;
+            if is_full && !self.places.is_empty() && self.element_start == self.bytes.len() {
                 break;
             }
         }
@@ -150,6 +153,9 @@ impl<R: Read> ArrayBlocks<R> {
 
     /// Takes what belongs to the element from the chunk, up to the comma or bracket that ends it.
     fn element(&mut self, mut depth: u64, mut text: Text) -> Result<(), ArrayError> {
+        if self.bytes.len() == self.element_start {
+            self.at += self.chunk[self.at..].iter().take_while(|byte| is_blank(**byte)).count();
+        }
         let rest = &self.chunk[self.at..];
         let mut ended_by = None;
         let mut used = rest.len();
@@ -170,10 +176,20 @@ impl<R: Read> ArrayBlocks<R> {
         self.bytes.extend_from_slice(&rest[..used]);
         self.at += used + usize::from(ended_by.is_some());
         self.place = Place::Element { depth, text };
-        if trimmed(&self.bytes, self.element_start).len() > self.max_element_bytes {
+        let is_whole = self.place == ELEMENT;
+        let end = if is_whole { self.end_without_blanks() } else { self.bytes.len() };
+        if end - self.element_start > self.max_element_bytes {
             return Err(ArrayError::TooLong(self.elements + 1));
         }
         ended_by.map_or(Ok(()), |end| self.end_element(end))
+    }
+
+    /// Where the element ends without the blanks behind it, of which there may be as many as a client likes: one is kept.
+    fn end_without_blanks(&mut self) -> usize {
+        let last = self.bytes.iter().rposition(|byte| !is_blank(*byte));
+        let end = last.map_or(0, |last| last + 1).max(self.element_start);
+        self.bytes.truncate(end + 1);
+        end
     }
 
     fn end_element(&mut self, end: u8) -> Result<(), ArrayError> {
@@ -224,6 +240,8 @@ fn visible(byte: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
     use crate::test_input::{Failing, Trickle};
     use proptest::prelude::*;
@@ -274,6 +292,18 @@ mod tests {
         assert_eq!(cut(fits.as_bytes(), 8).unwrap().len(), 2);
         let over = format!("[2,{}]", "1".repeat(65));
         assert!(matches!(cut(over.as_bytes(), 8), Err(ArrayError::TooLong(2))));
+    }
+
+    #[test]
+    fn blanks_and_short_elements_take_no_more_memory_than_others() {
+        let blanks = " ".repeat(10 * CHUNK_BYTES);
+        let mut blocks = ArrayBlocks::new(Cursor::new(format!("[{blanks}1{blanks},{blanks}2{blanks}]")), 1 << 20, 64);
+        assert_eq!(blocks.next().unwrap().unwrap().bytes.len(), "1 2 ".len());
+        let mut inside = ArrayBlocks::new(Cursor::new(format!("[{{{blanks}}}]")), 1 << 20, 64);
+        assert!(matches!(inside.next(), Some(Err(ArrayError::TooLong(1)))));
+        let many = format!("[1{}]", ",1".repeat(MAX_BLOCK_ELEMENTS + 4));
+        let counts = ArrayBlocks::new(many.as_bytes(), 1 << 20, 64).map(|block| block.unwrap().pieces().len());
+        assert_eq!(counts.collect::<Vec<_>>(), [MAX_BLOCK_ELEMENTS, 5]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/log_format
 /// Each format, with the events and the rejected lines of its fixture.
 const FORMATS: [(&str, u64, u64); 15] = [
     ("alb", 5, 4),
-    ("caddy", 5, 4),
+    ("caddy", 5, 5),
     ("cloudflare", 6, 4),
     ("cloudfront", 5, 2),
     ("combined", 3, 2),
@@ -26,7 +26,7 @@ const FORMATS: [(&str, u64, u64); 15] = [
     ("s3", 5, 3),
     ("traefik", 5, 4),
     ("vhost-combined", 3, 2),
-    ("w3c", 5, 5),
+    ("w3c", 6, 5),
 ];
 
 fn fixture(format: &str) -> PathBuf {

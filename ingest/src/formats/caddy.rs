@@ -2,7 +2,8 @@
 //!
 //! Source: Caddy's documentation, "How Logging Works" and the `log` directive with its `json` encoder. `duration` is
 //! seconds, `ts` seconds since 1970 unless `time_format` says otherwise. The scheme is that of Caddy's own connection:
-//! `https` where the request has `tls`. Lines of other loggers have no `request` and are refused.
+//! `https` where the request has `tls`. Lines of other loggers are refused: one of `http.log.error` has the request of a
+//! line of the access log once more.
 
 use serde::Deserialize;
 
@@ -11,16 +12,22 @@ use super::json_line::{First, Scalar, read, set};
 use super::seconds::seconds_value;
 use super::whole_url::UrlParts;
 use super::x_cache::cache_word;
-use crate::fault::Fault;
+use crate::fault::{Fault, shown};
 use crate::raw::{Field, RawEvent};
 
 /// The format.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caddy;
 
+/// The access log's logger, and what those that a site gives a name to begin with.
+const LOGGER: &str = "http.log.access";
+const NAMED_LOGGER: &str = "http.log.access.";
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Line<'a> {
+    #[serde(borrow)]
+    logger: Scalar<'a>,
     #[serde(borrow)]
     ts: Scalar<'a>,
     #[serde(borrow)]
@@ -72,6 +79,12 @@ impl Format for Caddy {
 
     fn parse<'a>(&self, line: &'a [u8]) -> Result<RawEvent<'a>, Fault> {
         let line: Line<'_> = read(line)?;
+        if let Some(logger) = line.logger.text()
+            && logger != LOGGER
+            && !logger.starts_with(NAMED_LOGGER)
+        {
+            return Err(Fault::line(format!("is of the logger {}, not of Caddy's access log", shown(&logger))));
+        }
         let Some(request) = line.request else {
             return Err(Fault::new(Field::Url.name(), "`request` is missing: this is no line of Caddy's access log"));
         };

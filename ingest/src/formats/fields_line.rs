@@ -163,14 +163,14 @@ fn columns(names: &str) -> Vec<Column> {
     names.split_whitespace().map(Column::from_name).collect()
 }
 
-/// The first value and what follows it. Between quotes a separator is a part of the value, and `""` is a quote.
+/// The first value and what follows it. Between quotes a separator is a part of the value, and `""` is a quote. Where a quote
+/// that would close goes on, all of them are only what the value is made of: IIS writes what a client sent as it is.
 fn next_value(text: &str, separator: char) -> Result<(Cow<'_, str>, Option<&str>), Fault> {
-    let Some(inner) = text.strip_prefix('"') else {
-        return Ok(match text.split_once(separator) {
-            Some((value, rest)) => (Cow::Borrowed(value), Some(rest)),
-            None => (Cow::Borrowed(text), None),
-        });
+    let plain = || match text.split_once(separator) {
+        Some((value, rest)) => (Cow::Borrowed(value), Some(rest)),
+        None => (Cow::Borrowed(text), None),
     };
+    let Some(inner) = text.strip_prefix('"') else { return Ok(plain()) };
     let mut from = 0;
     loop {
         let end = from + memchr::memchr(b'"', &inner.as_bytes()[from..]).ok_or_else(|| cut_off("a closing quote"))?;
@@ -179,12 +179,13 @@ fn next_value(text: &str, separator: char) -> Result<(Cow<'_, str>, Option<&str>
             from = end + 2;
             continue;
         }
+        let after = rest.strip_prefix(separator);
+        if after.is_none() && !rest.is_empty() {
+            return Ok(plain());
+        }
         let value = &inner[..end];
         let value = if value.contains('"') { Cow::Owned(value.replace("\"\"", "\"")) } else { Cow::Borrowed(value) };
-        return match rest.strip_prefix(separator) {
-            None if !rest.is_empty() => Err(Fault::line(format!("goes on with {} after a quote", shown(rest)))),
-            rest => Ok((value, rest)),
-        };
+        return Ok((value, after));
     }
 }
 
@@ -263,10 +264,17 @@ mod tests {
         assert_eq!(next_value(r#""a b" c"#, ' '), Ok(("a b".into(), Some("c"))));
         assert_eq!(next_value(r#""say ""hi""""#, ' '), Ok((r#"say "hi""#.into(), None)));
         assert_eq!(next_value("", ' '), Ok(("".into(), None)));
-        assert!(next_value(r#""a" b"c"#, ' ').is_ok());
-        for broken in [r#"""#, r#""a"#, r#""a"""#, r#""a"b c"#] {
+        for broken in [r#"""#, r#""a"#, r#""a"""#] {
             assert!(next_value(broken, ' ').is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn quotes_that_close_nothing_are_a_part_of_the_value() {
+        let script = r#""><script>alert("x")</script>"#;
+        assert_eq!(next_value(script, ' '), Ok((script.into(), None)));
+        assert_eq!(next_value(r#""a"b c"#, ' '), Ok((r#""a"b"#.into(), Some("c"))));
+        assert_eq!(next_value(r#"a" b"c"#, ' '), Ok((r#"a""#.into(), Some(r#"b"c"#))));
     }
 
     #[test]

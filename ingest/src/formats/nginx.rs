@@ -11,6 +11,8 @@ use memchr::memmem::Finder;
 use super::Format;
 use super::access_line::{clf_time, cut_off, set_request, size, text_of, unescaped};
 use super::seconds::{epoch_seconds, seconds_as_ms};
+use super::whole_url::domain;
+use super::x_cache::cache_word;
 use crate::fault::Fault;
 use crate::raw::{Field, RawEvent, Value};
 
@@ -185,7 +187,7 @@ impl<'a> Fields<'a> {
             Variable::BodyBytes => self.raw.set(Field::Bytes, size(value)),
             Variable::AllBytes => self.all_bytes = Some(value),
             Variable::RequestTime => self.set_given(Field::DurationMs, given.map(seconds_as_ms)),
-            Variable::Cache => self.raw.set_text(Field::Cache, value),
+            Variable::Cache => self.raw.set_text(Field::Cache, cache_word(unescaped(value))),
             Variable::Text(field) => self.set_given(field, given.map(|text| Value::Text(unescaped(text)))),
             Variable::Skipped => {}
         }
@@ -212,7 +214,7 @@ impl<'a> Fields<'a> {
             self.raw.set_text(Field::Method, method);
         }
         if let Some(host) = self.host {
-            self.raw.set_text(Field::Domain, host);
+            self.raw.set_text(Field::Domain, domain(host.into()));
         }
         self.complete_url();
         Ok(self.raw)

@@ -26,6 +26,22 @@ fn a_format_with_cache_time_and_api_key_gives_a_whole_event() {
 }
 
 #[test]
+fn of_a_cache_header_the_word_of_the_nearest_cache_counts_and_of_a_host_its_name() {
+    let format = compiled(r#"[$time_local] "$request" $status $http_host "$sent_http_x_cache""#);
+    let read = |header: &str| {
+        let line = format!(r#"[17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 example.com:8080 "{header}""#);
+        let event = format.parse(line.as_bytes()).unwrap();
+        [Field::Cache, Field::Domain].map(|field| match event.get(field) {
+            Some(Value::Text(text)) => text.to_string(),
+            other => panic!("{other:?}"),
+        })
+    };
+    for (header, word) in [("Hit from cloudfront", "Hit"), ("MISS, HIT", "HIT"), ("HIT from proxy:3128", "HIT")] {
+        assert_eq!(read(header), [word, "example.com"]);
+    }
+}
+
+#[test]
 fn path_and_arguments_make_the_url_and_a_whole_one_stays() {
     let format = compiled("$time_iso8601|$uri|$args|${status}|");
     insta::assert_snapshot!(snapshot(

@@ -56,7 +56,7 @@ pub(super) fn shorten_url(raw: &mut RawEvent<'_>) {
 }
 
 /// The host without its port. An address of IPv6 stands in brackets.
-fn domain(host: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn domain(host: Cow<'_, str>) -> Cow<'_, str> {
     let Some((name, port)) = host.rsplit_once(':') else { return host };
     let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
     if !is_port || name.contains(':') && !name.ends_with(']') {
