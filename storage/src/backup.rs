@@ -5,7 +5,7 @@
 //! gets a second name in the staging folder at once, and is copied from there. A backup gets its own name last, and a
 //! restored folder its catalog: half of either is not mistaken for the whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub struct Copied {
     pub of_bytes: u64,
 }
 
-/// A folder that is deleted again unless it was moved away.
+/// A folder that is deleted again.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
@@ -44,12 +44,56 @@ impl Drop for Temporary {
     }
 }
 
+/// The folder that a backup is made in, until it gets the backup's name.
+struct Partial {
+    folder: PathBuf,
+    /// Held, by the operating system's lock on the folder, so that two backups are not made in it.
+    _lock: File,
+    is_whole: bool,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+impl Partial {
+    /// Takes the folder beside the target; what a backup that was killed left in it goes.
+    fn beside(target: &Path) -> Result<Self, StorageError> {
+        let folder = target.with_added_extension("partial");
+        create_folder(&folder)?;
+        let fail = |e| StorageError::file("could not open folder", &folder, e);
+        let lock = File::open(&folder).map_err(fail)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(StorageError::BackupUnderWay(folder.display().to_string())),
+            locked => locked.map_err(|e| fail(e.into()))?,
+        }
+        for entry in fs::read_dir(&folder).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let is_folder = entry.file_type().map_err(fail)?.is_dir();
+            let removed = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            removed.map_err(|e| StorageError::file("could not delete", &entry.path(), e))?;
+        }
+        Ok(Self { folder, _lock: lock, is_whole: false })
+    }
+
+    fn becomes(mut self, target: &Path) -> Result<(), StorageError> {
+        sync_tree(&self.folder)?;
+        fs::rename(&self.folder, target).map_err(|e| StorageError::file("could not move into place", target, e))?;
+        self.is_whole = true;
+        target.parent().map_or(Ok(()), sync_folder)
+    }
+}
+
 impl Store {
     /// Copies everything that was committed before the call into a new folder. Others may go on meanwhile.
     ///
     /// # Errors
-    /// [`StorageError::BackupTarget`] where there is something already, [`StorageError::NotSqlite`], or when files cannot
-    /// be read or written. There is no backup then.
+    /// [`StorageError::BackupTarget`] where there is something already, [`StorageError::BackupUnderWay`],
+    /// [`StorageError::NotSqlite`], or when files cannot be read or written. There is no backup then.
     pub async fn backup(
         &self,
         target: &Path,
@@ -61,17 +105,13 @@ impl Store {
         let files = self.linked(&links.0).await?;
         let demo = self.folder.path_of("demo.json");
         blocking(move || {
-            let partial = Temporary(target.with_added_extension("partial"));
-            drop(fs::remove_dir_all(&partial.0));
-            create_folder(&partial.0)?;
-            let copied = copy_all(&links.0, &partial.0, &files, &mut progress)?;
+            let partial = Partial::beside(&target)?;
+            let copied = copy_all(&links.0, &partial.folder, &files, &mut progress)?;
             if demo.exists() {
-                copy_synced(&demo, &partial.0.join("demo.json"))?;
+                copy_synced(&demo, &partial.folder.join("demo.json"))?;
             }
-            copy_synced(&links.0.join(CATALOG), &partial.0.join(CATALOG))?;
-            sync_tree(&partial.0)?;
-            fs::rename(&partial.0, &target).map_err(|e| StorageError::file("could not move into place", &target, e))?;
-            target.parent().map_or(Ok(()), sync_folder)?;
+            copy_synced(&links.0.join(CATALOG), &partial.folder.join(CATALOG))?;
+            partial.becomes(&target)?;
             Ok(copied)
         })
         .await
@@ -118,20 +158,27 @@ impl Store {
     }
 }
 
-/// Makes a data folder of a backup.
+/// Makes a data folder and its catalog of a backup.
 ///
 /// # Errors
-/// [`StorageError::BackupTarget`] where the folder has a catalog, [`StorageError::Corrupt`] where a file of the backup is
-/// missing or has another size, or when files cannot be read or written. The folder has no catalog then, and it can be
-/// tried again.
+/// [`StorageError::BackupTarget`] where there is a catalog or what `SQLite` keeps beside one, [`StorageError::NotSqlite`],
+/// [`StorageError::Corrupt`] where a file of the backup is missing or has another size, or when files cannot be read or
+/// written. There is no catalog then, and it can be tried again.
 pub async fn restore(
     backup: &Path,
     data_dir: &Path,
+    catalog: &CatalogAddress,
     clock: Clock,
     mut progress: impl FnMut(&Copied) + Send + 'static,
 ) -> Result<Copied, StorageError> {
-    let (backup, catalog_path) = (backup.to_owned(), data_dir.join(CATALOG));
-    refuse_existing(&catalog_path)?;
+    let CatalogAddress::Sqlite(catalog) = catalog else { return Err(StorageError::NotSqlite) };
+    let (backup, catalog) = (backup.to_owned(), catalog.clone());
+    // The log of an earlier catalog would be read into this one.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut beside = catalog.clone().into_os_string();
+        beside.push(suffix);
+        refuse_existing(beside.as_ref())?;
+    }
     let folder = DataFolder::open(data_dir)?;
     let runtime = Handle::current();
     blocking(move || {
@@ -154,10 +201,20 @@ pub async fn restore(
         for named in ["events", "results"] {
             sync_tree(&folder.path_of(named))?;
         }
-        folder.publish(&copy, CATALOG)?;
+        put_in_place(&copy, &catalog)?;
         Ok(copied)
     })
     .await
+}
+
+/// Gives a finished catalog its name, which may be on another disk than where it was made.
+fn put_in_place(made: &Path, catalog: &Path) -> Result<(), StorageError> {
+    let partial = catalog.with_added_extension("partial");
+    let parent = catalog.parent();
+    parent.map_or(Ok(()), create_folder)?;
+    copy_synced(made, &partial)?;
+    fs::rename(&partial, catalog).map_err(|e| StorageError::file("could not move into place", catalog, e))?;
+    parent.map_or(Ok(()), sync_folder)
 }
 
 fn refuse_existing(path: &Path) -> Result<(), StorageError> {

@@ -79,6 +79,9 @@ pub enum StorageError {
     /// There is something already where a backup or a restored catalog would be.
     #[error("`{0}` exists already, and would be overwritten")]
     BackupTarget(String),
+    /// Two backups of one name at once.
+    #[error("another backup is being made in `{0}`")]
+    BackupUnderWay(String),
     /// Only a `SQLite` catalog is one file that can be copied.
     #[error("the catalog is PostgreSQL: copy it with PostgreSQL's own tools, and the data folder after it")]
     NotSqlite,
@@ -117,6 +120,7 @@ impl StorageError {
             | Self::AlreadyMember { .. }
             | Self::IdempotencyMismatch
             | Self::BackupTarget(_)
+            | Self::BackupUnderWay(_)
             | Self::NotSqlite
             | Self::Damaged(_)
             | Self::TooLarge(_)

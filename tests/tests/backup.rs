@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::events::{Event, lines};
 use crate::http::wait_for;
-use crate::program::{Served, run_in, tenant_in};
+use crate::program::{Served, run_in, run_with, tenant_in};
 
 const DAY: &str = "2024-03-01";
 const EVENTS_IN_A_BATCH: u64 = 20;
@@ -97,6 +97,56 @@ fn nothing_is_overwritten() {
         assert!(refused.stderr.contains("exists already"), "{refused:?}");
     }
     assert!(!backup.with_added_extension("partial").exists());
+}
+
+#[test]
+fn a_backup_is_restored_to_where_the_catalog_is_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = with_backup(folder.path());
+    let restored = folder.path().join("restored");
+    let restore = |url: &str| run_with(&restored, &[("TALLY_CATALOG__URL", url)], &["restore", text(&backup)], b"");
+    let refused = restore("postgres://nobody@127.0.0.1:1/none");
+    assert!(refused.stderr.contains("PostgreSQL"), "{refused:?}");
+    assert!(!restored.exists());
+    let elsewhere = folder.path().join("elsewhere/catalog.sqlite");
+    let url = format!("sqlite:{}", text(&elsewhere));
+    restore(&url).succeeded();
+    assert!(elsewhere.exists() && !restored.join("catalog.db").exists());
+    assert!(restore(&url).stderr.contains("exists already"));
+    run_with(&restored, &[("TALLY_CATALOG__URL", &*url)], &["lake", "verify"], b"").succeeded();
+}
+
+#[test]
+fn a_log_that_an_earlier_catalog_left_is_not_read_into_the_restored_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = with_backup(folder.path());
+    let restored = folder.path().join("restored");
+    fs::create_dir(&restored).unwrap();
+    let log = restored.join("catalog.db-wal");
+    fs::write(&log, b"of another catalog").unwrap();
+    let refused = run_in(&restored, &["restore", text(&backup)], b"");
+    assert!(refused.stderr.contains("catalog.db-wal` exists already"), "{refused:?}");
+    fs::remove_file(&log).unwrap();
+    run_in(&restored, &["restore", text(&backup)], b"").succeeded();
+}
+
+#[test]
+fn two_backups_are_not_made_in_one_folder_and_what_a_killed_one_left_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = with_backup(folder.path());
+    let data_dir = folder.path().join("data");
+    let partial = backup.with_added_extension("partial");
+    fs::rename(&backup, &partial).unwrap();
+    fs::write(partial.join("left"), b"by a killed one").unwrap();
+    let other = fs::File::open(&partial).unwrap();
+    other.lock().unwrap();
+    let refused = run_in(&data_dir, &["backup", text(&backup)], b"");
+    assert!(refused.stderr.contains("another backup is being made"), "{refused:?}");
+    assert!(partial.join("left").exists() && !backup.exists());
+    drop(other);
+    run_in(&data_dir, &["backup", text(&backup)], b"").succeeded();
+    assert!(!partial.exists() && !backup.join("left").exists());
+    run_in(&folder.path().join("restored"), &["restore", text(&backup)], b"").succeeded();
 }
 
 #[test]

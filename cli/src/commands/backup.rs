@@ -39,10 +39,10 @@ impl BackupArgs {
     /// Makes the data folder of the configuration out of it.
     ///
     /// # Errors
-    /// When the data folder has a catalog, or the backup is not whole; the folder has no catalog then.
+    /// When there is a catalog, it is in PostgreSQL, or the backup is not whole; nothing is restored then.
     pub async fn restore(self, config: &Config, clock: Clock) -> anyhow::Result<()> {
         let (bar, shown) = progress();
-        let copied = backup::restore(&self.dir, &config.data_dir, clock, shown).await;
+        let copied = backup::restore(&self.dir, &config.data_dir, &config.catalog_address(), clock, shown).await;
         bar.finish_and_clear();
         self.answer("restored from", &copied?)
     }
