@@ -8,7 +8,7 @@ use arrow::ipc::reader::FileReader;
 use tally_tests::Scratch;
 
 use super::*;
-use crate::catalog::{Idempotency, JobResult, NewJob};
+use crate::catalog::{Idempotency, JobResult, LogBound, NewJob};
 use crate::events::Commit;
 use crate::events::receipt::LineError;
 use crate::events::requests::RequestEvent;
@@ -124,7 +124,8 @@ async fn what_is_erased_is_in_no_file_any_more() {
     let fixture = with_the_secret_everywhere().await;
     let running = job(&fixture, "slow").await;
     let root = fixture.store.folder.root().to_owned();
-    let log = fixture.store.catalog.oldest_log_rows(&fixture.organization, "requests", i64::MAX, 1).await.unwrap();
+    let one = LogBound { bytes: 1, events: 1 };
+    let log = fixture.store.catalog.oldest_log_rows(&fixture.organization, "requests", i64::MAX, one).await.unwrap();
     let payload = &log[0].payload[log[0].payload.len() / 2..][..48];
     let in_sqlite = usize::from(Scratch::new().catalog_url().is_none());
     assert!(holding(&root, SECRET.as_bytes()) >= 5 + in_sqlite);

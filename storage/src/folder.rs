@@ -47,8 +47,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // The next process's sweep does it where this fails.
-        drop(fs::remove_dir_all(&self.staging));
-        drop(fs::remove_file(&self.lock_path));
+        drop(remove_staging(&self.staging, &self.lock_path));
     }
 }
 
@@ -248,12 +247,27 @@ impl DataFolder {
             if lock.try_lock().is_err() {
                 continue;
             }
-            drop(fs::remove_dir_all(lock_path.with_extension("")));
-            drop(fs::remove_file(&lock_path));
-            swept += 1;
+            match remove_staging(&lock_path.with_extension(""), &lock_path) {
+                Ok(()) => swept += 1,
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "staging of a dead process was not deleted"
+                    );
+                }
+            }
         }
         Ok(swept)
     }
+}
+
+/// Deletes a staging folder, and its lock when it is gone: without a lock no sweep would look at it.
+fn remove_staging(staging: &Path, lock_path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::remove_file(lock_path)
 }
 
 /// The folder of an organization's files, in that of each kind of events and in that of results.

@@ -41,3 +41,18 @@ fn the_sweep_takes_the_staging_of_the_dead_and_leaves_that_of_the_living() {
     assert!(!dead.exists());
     assert!(living.staged_path().parent().unwrap().exists());
 }
+
+#[test]
+fn staging_that_cannot_be_deleted_is_left_to_the_next_sweep() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(root.path()).unwrap();
+    let dead = root.path().join("staging/dead");
+    // No folder, so that it cannot be deleted as one.
+    File::create(&dead).unwrap();
+    File::create(dead.with_extension("lock")).unwrap();
+    assert_eq!(folder.sweep_staging().unwrap(), 0);
+    fs::remove_file(&dead).unwrap();
+    fs::create_dir(&dead).unwrap();
+    assert_eq!(folder.sweep_staging().unwrap(), 1);
+    assert!(!dead.exists());
+}

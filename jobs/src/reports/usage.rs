@@ -96,10 +96,10 @@ fn add_up(buckets: &mut BTreeMap<i32, Totals>, answer: &RecordBatch) -> Result<(
         let totals = buckets.entry(dates.value(row)).or_default();
         let (bytes, count) = (bytes.value(row), counts.value(row));
         if Service::from_name(services.value(row)).is_some_and(Service::is_delivery) {
-            totals.cdn_bytes += bytes;
+            totals.cdn_bytes = totals.cdn_bytes.saturating_add(bytes);
             totals.cdn_count += count;
         } else {
-            totals.api_bytes += bytes;
+            totals.api_bytes = totals.api_bytes.saturating_add(bytes);
             totals.api_count += count;
         }
     }

@@ -29,6 +29,13 @@ pub(crate) struct LogRow {
     pub(crate) payload: Vec<u8>,
 }
 
+/// How many log rows are read at once: about so many bytes and events of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogBound {
+    pub(crate) bytes: u64,
+    pub(crate) events: u64,
+}
+
 /// What waits to be flushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogBacklog {
@@ -140,26 +147,28 @@ impl Catalog {
         Ok(count > 0)
     }
 
-    /// The organization's oldest log rows of that commit and those before, up to about that many bytes, at least one where
-    /// there is any.
+    /// The organization's oldest log rows of that commit and those before, up to about the bound, at least one where there
+    /// is any.
     pub(crate) async fn oldest_log_rows(
         &self,
         organization: &OrganizationUid,
         kind: &str,
         until_commit: i64,
-        at_most_bytes: u64,
+        at_most: LogBound,
     ) -> Result<Vec<LogRow>, StorageError> {
         let rows = sqlx::query(
             "select id, payload from (
                  select id, payload, commit_number,
-                        sum(size_bytes) over (order by commit_number, id) - size_bytes as bytes_before
-                 from event_log where organization = $1 and kind = $2 and commit_number <= $4
-             ) as numbered where bytes_before < $3 order by commit_number",
+                        sum(size_bytes) over (order by commit_number, id) - size_bytes as bytes_before,
+                        sum(event_count) over (order by commit_number, id) - event_count as events_before
+                 from event_log where organization = $1 and kind = $2 and commit_number <= $3
+             ) as numbered where bytes_before < $4 and events_before < $5 order by commit_number",
         )
         .bind(organization.as_str())
         .bind(kind)
-        .bind(as_i64(at_most_bytes))
         .bind(until_commit)
+        .bind(as_i64(at_most.bytes))
+        .bind(as_i64(at_most.events))
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(|row| Ok(LogRow { id: row.try_get("id")?, payload: row.try_get("payload")? })).collect()

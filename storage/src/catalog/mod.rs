@@ -54,7 +54,7 @@ pub use self::compaction::LakeStatus;
 pub(crate) use self::compaction::{SegmentDay, put_in_place, take_out_segments};
 pub use self::database::{CatalogAddress, PostgresAddress};
 pub(crate) use self::erasure::{names_of_organization, withdraw_results};
-pub(crate) use self::event_log::{LogRow, NewLogRow, delete_log_rows, insert_log_row};
+pub(crate) use self::event_log::{LogBound, LogRow, NewLogRow, delete_log_rows, insert_log_row};
 pub(crate) use self::files::NamedFile;
 pub use self::ingest_keys::{IngestKey, IngestKeyId};
 use self::job_writer::JobWriter;
@@ -73,7 +73,7 @@ pub(crate) use self::sources::advance_source;
 pub use self::stacks::Stack;
 pub(crate) use self::summary_files::{
     SegmentSummaries, SummarizedSegment, SummaryFile, SummaryFileUse, insert_summary_file, move_summaries,
-    retire_unused_summaries, set_summaries,
+    retire_unused_summaries, segments_summarized_in, set_summaries,
 };
 pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRole, User};
 use crate::clock::Clock;

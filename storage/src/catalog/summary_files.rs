@@ -60,7 +60,6 @@ pub(crate) struct SummarizedSegment {
     pub(crate) id: String,
     /// Days since 1970-01-01.
     pub(crate) day: i64,
-    pub(crate) path: String,
     pub(crate) place: usize,
 }
 
@@ -70,7 +69,6 @@ impl FromRow<'_, AnyRow> for SummarizedSegment {
         Ok(Self {
             id: row.try_get("id")?,
             day: row.try_get("day")?,
-            path: row.try_get("summary_path")?,
             place: usize::try_from(place).unwrap_or(usize::MAX),
         })
     }
@@ -110,15 +108,23 @@ pub(crate) async fn set_summaries(
     Ok(set.rows_affected() == 1)
 }
 
-/// Says where a segment's summaries are now, if they are still where they were.
+/// The segments whose summaries are in that file.
+pub(crate) async fn segments_summarized_in(
+    db: &mut AnyConnection,
+    path: &str,
+) -> Result<Vec<SummarizedSegment>, StorageError> {
+    let sql = "select id, day, summary_place from segments where summary_path = $1 order by day, id";
+    Ok(sqlx::query_as(sql).bind(path).fetch_all(db).await?)
+}
+
+/// Says where a segment's summaries are now.
 pub(crate) async fn move_summaries(
     db: &mut AnyConnection,
     segment: &SummarizedSegment,
     to: &SegmentSummaries,
 ) -> Result<(), StorageError> {
-    sqlx::query("update segments set summary_path = $3, summary_place = $4 where id = $1 and summary_path = $2")
+    sqlx::query("update segments set summary_path = $2, summary_place = $3 where id = $1")
         .bind(&segment.id)
-        .bind(&segment.path)
         .bind(&to.path)
         .bind(as_i64(to.place as u64))
         .execute(db)
@@ -154,11 +160,5 @@ impl Catalog {
                    group by summary_files.path, summary_files.size_bytes, segment_count
                    order by summary_files.size_bytes, summary_files.path";
         Ok(sqlx::query_as(sql).bind(organization.as_str()).fetch_all(&self.reader).await?)
-    }
-
-    /// The segments whose summaries are in that file.
-    pub(crate) async fn segments_summarized_in(&self, path: &str) -> Result<Vec<SummarizedSegment>, StorageError> {
-        let sql = "select id, day, summary_path, summary_place from segments where summary_path = $1 order by day, id";
-        Ok(sqlx::query_as(sql).bind(path).fetch_all(&self.reader).await?)
     }
 }

@@ -120,6 +120,20 @@ struct Group {
     ids: BTreeMap<OrganizationUid, Arc<DayIds>>,
 }
 
+impl Group {
+    fn add(&mut self, organization: OrganizationUid, rows: RecordBatch) -> Result<(), StorageError> {
+        let ids = ids_by_day(&rows)?;
+        if !ids.is_empty() {
+            let counted = Arc::make_mut(self.ids.entry(organization.clone()).or_default());
+            for (day, ids) in ids {
+                counted.entry(day).or_default().extend(ids);
+            }
+        }
+        self.log.entry(organization).or_default().push(rows);
+        Ok(())
+    }
+}
+
 impl Committer {
     pub(super) fn new(
         catalog: &Catalog,
@@ -174,7 +188,7 @@ impl Committer {
                 }
                 outcomes.push(outcome);
             }
-            let logged_bytes = self.write_log(&mut transaction, &group).await?;
+            let logged_bytes = self.write_log(&mut transaction, group).await?;
             transaction.commit().await?;
             Ok(logged_bytes)
         };
@@ -232,7 +246,10 @@ impl Committer {
         for segment in blocking(move || segment::publish_all(&folder, &owner, staged)).await? {
             insert_segment(db, &organization, requests::KIND, &segment, (number, now)).await?;
         }
-        group.log.entry(organization).or_default().extend(batch.rows);
+        // Last: nothing of a batch that fails may be taken for counted.
+        if let Some(rows) = batch.rows {
+            group.add(organization, rows)?;
+        }
         Ok(receipt)
     }
 
@@ -241,44 +258,40 @@ impl Committer {
         &self,
         db: &mut AnyConnection,
         batch: Batch,
-        group: &mut Group,
+        group: &Group,
     ) -> Result<Batch, StorageError> {
         if !batch.has_ids()? {
             return Ok(batch);
         }
-        let counted = group.ids.entry(batch.organization.clone()).or_default();
         let mut sources = batch.sources(db, &self.ids, batch.looked_at).await?;
-        sources.push(IdSource::Memory(Arc::clone(counted)));
+        sources.extend(group.ids.get(&batch.organization).map(|counted| IdSource::Memory(Arc::clone(counted))));
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         let batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
         if !batch.looked_at_all {
             return Err(StorageError::Corrupt("it names a segment whose file is not there".to_owned()));
         }
-        let in_rows = batch.rows.as_ref().map(ids_by_day).transpose()?.unwrap_or_default();
-        let counted = Arc::make_mut(counted);
-        for (day, ids) in in_rows {
-            counted.entry(day).or_default().extend(ids);
-        }
         Ok(batch)
     }
 
     /// Writes the group's rows; says how many bytes they are.
-    async fn write_log(&self, db: &mut AnyConnection, group: &Group) -> Result<u64, StorageError> {
+    async fn write_log(&self, db: &mut AnyConnection, group: Group) -> Result<u64, StorageError> {
         let mut logged_bytes = 0;
-        for (organization, batches) in group.log.iter().filter(|(_, batches)| !batches.is_empty()) {
-            let events = arrow::compute::concat_batches(&requests::schema(), batches)?;
-            let (first_day, last_day) = days_of(&events)?;
-            let number = last_commit(db, organization).await?;
-            let id_count = segment::count_ids(&events)?;
-            let event_count = events.num_rows() as u64;
-            let payload = log::encode(&[events])?;
+        for (organization, batches) in group.log {
+            let number = last_commit(db, &organization).await?;
+            let (payload, days, event_count, id_count) = blocking(move || {
+                let events = arrow::compute::concat_batches(&requests::schema(), &batches)?;
+                let (days, id_count) = (days_of(&events)?, segment::count_ids(&events)?);
+                let event_count = events.num_rows() as u64;
+                Ok((log::encode(&[events])?, days, event_count, id_count))
+            })
+            .await?;
             logged_bytes += payload.len() as u64;
             let row = NewLogRow {
                 id: &Uuid::now_v7().to_string(),
-                organization,
+                organization: &organization,
                 kind: requests::KIND,
-                first_day,
-                last_day,
+                first_day: days.0,
+                last_day: days.1,
                 event_count,
                 id_count,
                 commit_number: number,

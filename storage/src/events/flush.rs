@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::segment::{self, StagedSegment};
 use super::{Events, log, requests};
 use crate::blocking;
-use crate::catalog::{LogRow, delete_log_rows, insert_segment, last_commit, number_commit};
+use crate::catalog::{LogBound, LogRow, delete_log_rows, insert_segment, last_commit, number_commit};
 use crate::error::StorageError;
 use crate::ids::OrganizationUid;
 
-/// Bytes of log rows in one flush: what it holds in memory is a small multiple of it.
-const FLUSH_BYTES: u64 = 16 << 20;
+/// Log rows of one flush have at most about so many bytes and events: these bound what it holds in memory, since events that
+/// are alike take a few bytes each in the log and a few hundred when they are sorted.
+const FLUSHED: LogBound = LogBound { bytes: 16 << 20, events: 500_000 };
 
 /// Log rows of one organization that are due whatever their size: a report reads each of them.
 const FLUSH_ROWS: u64 = 512;
@@ -35,26 +36,38 @@ impl Events {
         }
     }
 
-    /// Flushes every organization whose log rows are due; says how many segments came of it.
+    /// Flushes every organization whose log rows are due; says how many segments came of it. One that fails keeps no other
+    /// from its turn.
     ///
     /// # Errors
-    /// When the catalog does not answer or a file cannot be written. What was flushed before stays flushed.
+    /// When the catalog does not answer, or with the first failure. What was flushed stays flushed.
     pub async fn flush_due(&self, due: FlushAt) -> Result<usize, StorageError> {
         let age_ms = i64::try_from(due.age.as_millis()).unwrap_or(i64::MAX);
         self.look_at_backlog().await?;
         // When the log as a whole nears its bound nobody's rows can wait.
         let urgent = self.backlog_bytes() > self.backlog.bound_bytes / 2;
         let mut written = 0;
+        let mut failed = None;
         for backlog in self.catalog.log_backlogs().await? {
             let old = self.clock.now_ms().saturating_sub(backlog.oldest_at) >= age_ms;
             if urgent || old || backlog.size_bytes >= due.bytes || backlog.row_count >= FLUSH_ROWS {
-                written += self.flush(&backlog.organization).await?;
+                match self.flush(&backlog.organization).await {
+                    Ok(segments) => written += segments,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            organization = %backlog.organization,
+                            "log rows could not be flushed"
+                        );
+                        failed.get_or_insert(error);
+                    }
+                }
             }
         }
         if written > 0 {
             self.look_at_backlog().await?;
         }
-        Ok(written)
+        failed.map_or(Ok(written), Err)
     }
 
     /// Flushes all log rows of one organization that stand when it begins.
@@ -69,7 +82,7 @@ impl Events {
         };
         let mut written = 0;
         loop {
-            let rows = self.catalog.oldest_log_rows(organization, requests::KIND, until, FLUSH_BYTES).await?;
+            let rows = self.catalog.oldest_log_rows(organization, requests::KIND, until, FLUSHED).await?;
             if rows.is_empty() {
                 return Ok(written);
             }

@@ -8,7 +8,7 @@ use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::{CatalogAddress, Idempotency, Retention, last_commit};
+use crate::catalog::{CatalogAddress, Idempotency, LogBound, Retention, last_commit};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -48,7 +48,7 @@ impl Fixture {
         Self { store, organization, folder }
     }
 
-    async fn reopened(self) -> Self {
+    pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
         let store = open(&self.folder, 1 << 30, MEMORY_BYTES).await;
         Self { store, ..self }
@@ -209,22 +209,49 @@ async fn a_large_batch_becomes_segments_and_its_repeats_are_found_there() {
     assert_eq!(fixture.counted().await, 60_001);
 }
 
-#[tokio::test]
-async fn a_file_that_two_runs_read_at_once_is_counted_once() {
-    let fixture = Fixture::new().await;
-    let position = |offset: u64| SourcePosition {
+fn position(offset: u64) -> SourcePosition {
+    SourcePosition {
         head_len: 10,
         head_sha256: "head".to_owned(),
         offset,
         lines: 1,
         tail_len: 10,
         tail_sha256: format!("tail at {offset}"),
+    }
+}
+
+/// A part of a file.
+fn read(from: Option<u64>, to: u64) -> Commit {
+    Commit { source: Some(position(to)), replaces: from.map(position), ..Commit::default() }
+}
+
+#[tokio::test]
+async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {
+    let fixture = Fixture::new().await;
+    let catalog = &fixture.store.catalog;
+    let commits = &fixture.store.events.commits;
+    let held = catalog.begin_write().await.unwrap();
+    // The first is all that the committer has; the others wait for it, and are a group.
+    let released = async {
+        while commits.max_capacity() - commits.capacity() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
     };
-    let read = |from: Option<u64>, to: u64| Commit {
-        source: Some(position(to)),
-        replaces: from.map(position),
-        ..Commit::default()
-    };
+    let (first, refused, taken, ()) = tokio::join!(
+        fixture.commit(&[(1, None)], Commit::default()),
+        fixture.commit(&[(1, Some("a"))], read(Some(10), 20)),
+        fixture.commit(&[(1, Some("a"))], Commit::default()),
+        released
+    );
+    assert_eq!((first.unwrap(), taken.unwrap()), ((1, 0), (1, 0)));
+    assert!(matches!(refused, Err(StorageError::SourceMoved)));
+    assert_eq!(fixture.counted().await, 2);
+}
+
+#[tokio::test]
+async fn a_file_that_two_runs_read_at_once_is_counted_once() {
+    let fixture = Fixture::new().await;
     fixture.commit(&[(1, None)], read(None, 10)).await.unwrap();
     assert!(matches!(fixture.commit(&[(1, None)], read(None, 10)).await, Err(StorageError::SourceMoved)));
     fixture.commit(&[(1, None)], read(Some(10), 20)).await.unwrap();
@@ -325,8 +352,10 @@ async fn a_flush_is_of_what_was_committed_before_it_began() {
     fixture.commit(&[(0, None)], Commit::default()).await.unwrap();
     let began_at = last_commit(&mut catalog.begin_read().await.unwrap(), &fixture.organization).await.unwrap();
     fixture.commit(&[(0, None)], Commit::default()).await.unwrap();
-    let rows = |until| catalog.oldest_log_rows(&fixture.organization, "requests", until, 1 << 20);
-    assert_eq!(rows(began_at).await.unwrap().len(), 1);
-    assert_eq!(rows(i64::MAX).await.unwrap().len(), 2);
+    let bound = |events| LogBound { bytes: 1 << 20, events };
+    let rows = |until, events| catalog.oldest_log_rows(&fixture.organization, "requests", until, bound(events));
+    assert_eq!(rows(began_at, 10).await.unwrap().len(), 1);
+    assert_eq!(rows(i64::MAX, 10).await.unwrap().len(), 2);
+    assert_eq!(rows(i64::MAX, 1).await.unwrap().len(), 1);
     assert_eq!((fixture.flush().await, fixture.counted().await), (1, 2));
 }

@@ -24,8 +24,10 @@ pub(super) struct Way {
     /// At most [`MOST_COLUMNS`].
     pub(super) dimensions: Vec<Dimension>,
     pub(super) with_bytes: bool,
-    /// It is given up where there are more rows.
+    /// It is given up where there are more rows,
     pub(super) most_rows: usize,
+    /// or more bytes of different texts of a dimension.
+    pub(super) most_text_bytes: usize,
 }
 
 impl Way {
@@ -85,7 +87,9 @@ impl AddingUp {
                 way.dimensions.iter().map(|dimension| codes[*dimension as usize].as_slice()).collect();
             let bytes = if way.with_bytes { Some(segment::column::<Int64Array>(events, BYTES)?) } else { None };
             add(groups, &columns, bytes, events.num_rows());
-            if groups.len() > way.most_rows {
+            let interners = &self.interners;
+            let text_bytes = way.dimensions.iter().map(|dimension| interners[*dimension as usize].text_bytes()).max();
+            if groups.len() > way.most_rows || text_bytes > Some(way.most_text_bytes) {
                 *all = None;
             }
         }
@@ -137,7 +141,7 @@ fn add(groups: &mut Groups, columns: &[&[u32]], bytes: Option<&Int64Array>, rows
         }
         let (count, sum) = groups.entry(codes).or_default();
         *count += 1;
-        *sum += bytes.map_or(0, |bytes| bytes.value(row).unsigned_abs());
+        *sum = sum.saturating_add(bytes.map_or(0, |bytes| bytes.value(row).unsigned_abs()));
     }
 }
 

@@ -47,10 +47,10 @@ pub struct Compacted {
 
 impl Lake {
     /// Merges and summarizes, one day after the other, for that organization or for all, and puts their summaries together;
-    /// `stop` is asked between two steps. A day that fails keeps no other from its turn.
+    /// `stop` is asked between two steps. A day or an organization that fails keeps no other from its turn.
     ///
     /// # Errors
-    /// When the catalog does not answer, or with the first day's failure. What was done stays done.
+    /// When the catalog does not answer, or with the first failure. What was done stays done.
     pub async fn compact(
         &self,
         organization: Option<&OrganizationUid>,
@@ -94,7 +94,17 @@ impl Lake {
             let gathered = self.gather(&organization, Reason::from(extent), |gathered_files| {
                 stop(&Compacted { gathered_files: so_far.gathered_files + gathered_files, ..so_far })
             });
-            done.gathered_files += gathered.await?;
+            match gathered.await {
+                Ok(gathered_files) => done.gathered_files += gathered_files,
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        %organization,
+                        "files of summaries could not be put together"
+                    );
+                    failed.get_or_insert(error);
+                }
+            }
         }
         failed.map_or(Ok(done), Err)
     }

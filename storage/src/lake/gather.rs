@@ -18,6 +18,7 @@ use super::tiers::{Extent, alike};
 use crate::blocking;
 use crate::catalog::{
     SummarizedSegment, SummaryFileUse, insert_summary_file, lock_organization, move_summaries, retire_unused_summaries,
+    segments_summarized_in,
 };
 use crate::error::StorageError;
 use crate::folder::DataFolder;
@@ -102,8 +103,9 @@ impl Lake {
             }
             for files in quarters.values() {
                 if let Some(files) = next_gathering(files, reason) {
-                    self.put_together(organization, files).await?;
-                    gathered += files.len() as u64;
+                    if self.put_together(organization, files).await? {
+                        gathered += files.len() as u64;
+                    }
                     continue 'again;
                 }
             }
@@ -112,16 +114,38 @@ impl Lake {
         Ok(gathered)
     }
 
-    async fn put_together(&self, organization: &OrganizationUid, files: &[SummaryFileUse]) -> Result<(), StorageError> {
+    async fn put_together(
+        &self,
+        organization: &OrganizationUid,
+        files: &[SummaryFileUse],
+    ) -> Result<bool, StorageError> {
         tracing::debug!(%organization, files = files.len(), "files of summaries are put together");
-        let mut segments = Vec::new();
+        let together = self.read_together(files).await?;
+        self.put_in_place(organization, together).await
+    }
+
+    async fn read_together(&self, files: &[SummaryFileUse]) -> Result<Together, StorageError> {
+        let mut read = Vec::new();
+        let mut db = self.catalog.begin_read().await?;
         for file in files {
-            segments.push((file.path.clone(), self.catalog.segments_summarized_in(&file.path).await?));
+            read.push((file.path.clone(), segments_summarized_in(&mut db, &file.path).await?));
         }
+        drop(db);
         let folder = self.folder.clone();
-        let (staged, segments) = blocking(move || put_together(&folder, segments)).await?;
+        blocking(move || Together::read(&folder, read)).await
+    }
+
+    /// False where another process took a segment away or moved its summaries meanwhile: nothing has changed then, and
+    /// nothing of what that segment named is kept.
+    async fn put_in_place(&self, organization: &OrganizationUid, together: Together) -> Result<bool, StorageError> {
+        let Together { read, staged, segments } = together;
         let mut transaction = self.catalog.begin_write().await?;
         lock_organization(&mut transaction, organization).await?;
+        for (path, segments) in &read {
+            if segments_summarized_in(&mut transaction, path).await? != *segments {
+                return Ok(false);
+            }
+        }
         let (folder, owner) = (self.folder.clone(), organization.clone());
         let (staged, file) = blocking(move || {
             let file = staged.publish(&folder, &owner)?;
@@ -132,38 +156,73 @@ impl Lake {
             insert_summary_file(&mut transaction, organization, file).await?;
         }
         for (place, segment) in segments.iter().enumerate() {
-            // A segment that is gone by now is left out the next time.
             move_summaries(&mut transaction, segment, &staged.of_segment(place, file.as_ref())).await?;
         }
         retire_unused_summaries(&mut transaction, organization, self.clock.now_ms()).await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }
 
-/// Writes the summaries of segments of several files into one, in the order of their days.
-fn put_together(
-    folder: &DataFolder,
-    files: Vec<(String, Vec<SummarizedSegment>)>,
-) -> Result<(StagedSummaries, Vec<SummarizedSegment>), StorageError> {
-    let mut read = Vec::new();
-    let mut segments = Vec::new();
-    for (path, of_file) in files {
-        let places: Vec<usize> = of_file.iter().map(|segment| segment.place).collect();
-        read.push(summary_reader::read(folder, &path, &places)?);
-        segments.extend(of_file);
+/// The summaries of several files, written aside as one.
+struct Together {
+    /// The files that were read, and whose summaries were in each.
+    read: Vec<(String, Vec<SummarizedSegment>)>,
+    staged: StagedSummaries,
+    /// All segments, at their places in the new file: in the order of their days.
+    segments: Vec<SummarizedSegment>,
+}
+
+impl Together {
+    fn read(folder: &DataFolder, read: Vec<(String, Vec<SummarizedSegment>)>) -> Result<Self, StorageError> {
+        let mut contents = Vec::new();
+        for (path, of_file) in &read {
+            let places: Vec<usize> = of_file.iter().map(|segment| segment.place).collect();
+            contents.push(summary_reader::read(folder, path, &places)?);
+        }
+        let together = Contents::together(contents)?;
+        let segments = read.iter().flat_map(|(_, of_file)| of_file.iter().cloned());
+        let mut in_order: Vec<(SummarizedSegment, Vec<Part>)> = segments.zip(together.segments).collect();
+        in_order.sort_by(|(left, _), (right, _)| (left.day, &left.id).cmp(&(right.day, &right.id)));
+        let (segments, parts) = in_order.into_iter().unzip();
+        let contents = Contents { dictionaries: together.dictionaries, segments: parts };
+        Ok(Self { read, staged: StagedSummaries::write(folder, &contents)?, segments })
     }
-    let together = Contents::together(read)?;
-    let mut in_order: Vec<(SummarizedSegment, Vec<Part>)> = segments.into_iter().zip(together.segments).collect();
-    in_order.sort_by(|(left, _), (right, _)| (left.day, &left.id).cmp(&(right.day, &right.id)));
-    let (segments, parts) = in_order.into_iter().unzip();
-    let contents = Contents { dictionaries: together.dictionaries, segments: parts };
-    Ok((StagedSummaries::write(folder, &contents)?, segments))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Commit;
+    use crate::events::tests::Fixture;
+    use crate::lake::Selection;
+
+    #[tokio::test]
+    async fn what_is_erased_while_it_is_put_together_is_not_kept() {
+        let fixture = Fixture::new().await;
+        for day in 0..2 {
+            fixture.commit(&[(day, None)], Commit::default()).await.unwrap();
+        }
+        fixture.flush().await;
+        let lake = &fixture.store.lake;
+        lake.compact(None, Extent::Summaries, |done| done.summarized_segments == 2).await.unwrap();
+        let files = lake.catalog.summary_files(&fixture.organization).await.unwrap();
+        let together = lake.read_together(&files).await.unwrap();
+        assert_eq!((files.len(), together.segments.len()), (2, 2));
+        let first_day = Some(NaiveDate::default());
+        let selection = Selection {
+            organization: fixture.organization.clone(),
+            from: first_day,
+            to: first_day,
+            devices: Vec::new(),
+            url_prefixes: Vec::new(),
+        };
+        fixture.store.erase(selection, |_| {}).await.unwrap();
+        assert!(!lake.put_in_place(&fixture.organization, together).await.unwrap());
+        let mut left = fixture.store.folder.files_of(&fixture.organization).unwrap();
+        left.retain(|name| name.ends_with(".summaries"));
+        assert_eq!(left, [files.iter().find(|file| file.first_day == 1).unwrap().path.clone()]);
+    }
 
     fn file(size_bytes: u64, segment_count: u64, used_by: u64) -> SummaryFileUse {
         SummaryFileUse { path: String::new(), size_bytes, segment_count, used_by, first_day: 0 }

@@ -64,12 +64,18 @@ pub(super) fn count(
     let mut codes = BTreeMap::new();
     for dimension in &question.group {
         let dictionaries: Vec<_> = sources.iter().map(|source| source.dictionary(*dimension)).collect();
+        // What is merged is in memory twice at most: in halves and as the whole.
+        let merging =
+            if sources.len() > 1 { 2 * dictionaries.iter().map(|of| of.size_bytes()).sum::<usize>() } else { 0 };
+        reserve(memory, merging)?;
         let merged = match &files {
             Some(files) if files.len() > 1 => cache.merged(files, *dimension, &dictionaries)?,
             _ => Arc::new(Dictionary::merged(&dictionaries)?),
         };
+        memory.shrink(merging);
         if sources.len() > 1 {
-            reserve(memory, merged.0.size_bytes())?;
+            let codes: usize = merged.1.iter().map(|codes| size_of_val(codes.as_slice())).sum();
+            reserve(memory, merged.0.size_bytes() + codes)?;
         }
         values.push(Arc::clone(&merged.0));
         codes.insert(*dimension, merged);
@@ -231,7 +237,7 @@ impl Cells {
                     let cell = usize::try_from(base + number).unwrap_or(usize::MAX);
                     *counts.get_mut(cell).ok_or_else(varint::damaged)? += count;
                     if let (Some(sum), Some(bytes)) = (bytes.get_mut(cell), run.bytes.get(place)) {
-                        *sum += bytes;
+                        *sum = sum.saturating_add(*bytes);
                     }
                 }
             }
@@ -271,7 +277,7 @@ fn combine(groups: &mut Vec<Group>) {
         let same = group.number == kept.number;
         if same {
             kept.count += group.count;
-            kept.bytes += group.bytes;
+            kept.bytes = kept.bytes.saturating_add(group.bytes);
         }
         same
     });

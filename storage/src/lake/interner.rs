@@ -34,6 +34,11 @@ impl Interner {
         text_at(&self.text, &self.ends, code)
     }
 
+    /// Bytes of all texts together.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Bytes of memory, about.
     pub(super) fn size_bytes(&self) -> usize {
         // A slot of the table is a code and a byte, and an eighth of them and up to a half is empty.

@@ -48,7 +48,7 @@ pub(super) fn combine(rows: &mut Vec<Row>) {
         let same = row.codes == kept.codes;
         if same {
             kept.count += row.count;
-            kept.bytes += row.bytes;
+            kept.bytes = kept.bytes.saturating_add(row.bytes);
         }
         same
     });

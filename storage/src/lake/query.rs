@@ -140,7 +140,7 @@ async fn begin(
             (lake.clone(), question.clone(), Arc::clone(&snapshot), progress.clone());
         blocking(move || {
             let memory = lake.reservation("groups");
-            let sources = sources::read(&lake, &question, &snapshot, &progress.0, &stopped)?;
+            let sources = sources::read(&lake, &question, &snapshot, &memory, &progress.0, &stopped)?;
             groups::count(&question, &sources, &lake.summaries, &memory, |rows| {
                 progress.0.rows.fetch_add(rows, Ordering::Relaxed);
             })

@@ -14,6 +14,7 @@ use super::Lake;
 use super::adding_up::{AddingUp, Way};
 use super::aggregate::{Aggregate, Bucket, Dimension, Measure};
 use super::dictionary::Dictionary;
+use super::groups::reserve;
 use super::part::{self, Layout, MOST_COLUMNS};
 use super::query::Read;
 use super::summary::Summary;
@@ -52,13 +53,24 @@ impl Source {
     pub(super) fn dictionary(&self, dimension: Dimension) -> Arc<Dictionary> {
         Arc::clone(&self.dictionaries[dimension as usize])
     }
+
+    /// Bytes of memory, about.
+    fn size_bytes(&self) -> usize {
+        let dictionaries: usize = self.dictionaries.iter().map(|dictionary| dictionary.size_bytes()).sum();
+        let parts = self.parts.iter().map(|part| size_of::<SourcePart>() + part.rows.encoded().len());
+        dictionaries + parts.sum::<usize>()
+    }
 }
 
-/// Reads everything that the question is about. Call it from a blocking thread.
+/// Reads everything that the question is about, and reserves the memory that it takes. Call it from a blocking thread.
+///
+/// # Errors
+/// [`StorageError::TooLarge`] where so much cannot be reserved.
 pub(super) fn read(
     lake: &Lake,
     question: &Aggregate,
     snapshot: &EventSnapshot,
+    memory: &MemoryReservation,
     progress: &Read,
     stopped: &CancellationToken,
 ) -> Result<Vec<Source>, StorageError> {
@@ -71,16 +83,31 @@ pub(super) fn read(
             None => bare.push(segment),
         }
     }
-    let events: u64 = bare.iter().map(|segment| segment.event_count).sum();
-    progress.of_rows.store(events, Ordering::Relaxed);
     let mut sources = Vec::new();
     for (name, segments) in summarized {
-        sources.push(summaries(lake, question, name, &segments)?);
+        match summaries(lake, question, name, &segments) {
+            Ok(source) => {
+                reserve(memory, source.size_bytes())?;
+                sources.push(source);
+            }
+            // What it says is in the events too.
+            Err(error) if is_damage(&error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    file = name,
+                    "events are read instead of summaries"
+                );
+                bare.extend(segments.into_iter().map(|(segment, ..)| segment));
+            }
+            Err(error) => return Err(error),
+        }
     }
+    let events: u64 = bare.iter().map(|segment| segment.event_count).sum();
+    progress.of_rows.store(events, Ordering::Relaxed);
     let rows = sources.iter().flat_map(|source| &source.parts).map(|part| part.rows.row_count).sum::<u64>();
     // What is added up now is counted afterwards, when it is only a few rows.
     progress.of_rows.fetch_add(rows, Ordering::Relaxed);
-    let reading = Reading { lake, question, progress, stopped, way: way(question)? };
+    let reading = Reading { lake, question, memory, progress, stopped, way: way(question)? };
     if !snapshot.log_payloads.is_empty() {
         sources.push(reading.log(&snapshot.log_payloads)?);
     }
@@ -88,6 +115,12 @@ pub(super) fn read(
         sources.extend(reading.segments(&bare, events)?);
     }
     Ok(sources)
+}
+
+/// Whether a file is not what was written, and stays so.
+fn is_damage(error: &StorageError) -> bool {
+    let is_of_file = matches!(error, StorageError::File { .. } | StorageError::Damaged(_) | StorageError::Json(_));
+    is_of_file && !error.is_temporary()
 }
 
 /// The summaries of segments in one file.
@@ -124,13 +157,15 @@ fn way(question: &Aggregate) -> Result<Way, StorageError> {
     if dimensions.is_empty() || dimensions.len() > MOST_COLUMNS {
         return Err(StorageError::TooLarge("the dimensions of a question"));
     }
-    Ok(Way { dimensions, with_bytes: question.measures.contains(&Measure::Bytes), most_rows: usize::MAX })
+    let with_bytes = question.measures.contains(&Measure::Bytes);
+    Ok(Way { dimensions, with_bytes, most_rows: usize::MAX, most_text_bytes: usize::MAX })
 }
 
 /// Events being read for a question.
 struct Reading<'a> {
     lake: &'a Lake,
     question: &'a Aggregate,
+    memory: &'a MemoryReservation,
     progress: &'a Read,
     stopped: &'a CancellationToken,
     way: Way,
@@ -150,7 +185,7 @@ impl Reading<'_> {
             }
             self.check(&adding_up, &memory)?;
         }
-        self.source(adding_up)
+        self.source(adding_up, memory)
     }
 
     /// Adds segments up, on as many threads as a query may use.
@@ -163,7 +198,7 @@ impl Reading<'_> {
             while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
                 self.segment(segment, &mut adding_up, &memory)?;
             }
-            self.source(adding_up)
+            self.source(adding_up, memory)
         })
     }
 
@@ -190,7 +225,8 @@ impl Reading<'_> {
         resized.map_err(|_| StorageError::TooLarge("the groups of a report"))
     }
 
-    fn source(&self, adding_up: AddingUp) -> Result<Source, StorageError> {
+    /// What was added up. It is reserved in the place of what adding up took.
+    fn source(&self, adding_up: AddingUp, taken: MemoryReservation) -> Result<Source, StorageError> {
         let added_up = adding_up.finish()?;
         let rows = added_up.rows.into_iter().flatten().flatten();
         let parts = rows.map(|(date, rows)| SourcePart {
@@ -199,7 +235,10 @@ impl Reading<'_> {
             layout: self.way.layout(),
             rows: ReadPart::made(rows.len() as u64, part::encode(&rows, self.way.layout())),
         });
-        Ok(Source { file: None, parts: parts.collect(), dictionaries: added_up.dictionaries })
+        let source = Source { file: None, parts: parts.collect(), dictionaries: added_up.dictionaries };
+        drop(taken);
+        reserve(self.memory, source.size_bytes())?;
+        Ok(source)
     }
 }
 

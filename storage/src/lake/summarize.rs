@@ -19,6 +19,9 @@ use crate::ids::OrganizationUid;
 /// A summary of more rows is not kept: it would take much memory, and not be read much faster than the events.
 const SUMMARY_ROWS: u64 = 500_000;
 
+/// Neither is one of more bytes of different texts, which are in memory a few times while it is made.
+const SUMMARY_TEXT_BYTES: usize = 64 << 20;
+
 /// A segment of so few events is summarized whatever it saves: what costs there is opening the file.
 const FEW_EVENTS: u64 = 10_000;
 
@@ -118,7 +121,12 @@ fn rows_of<D>(rows: Vec<Option<std::collections::BTreeMap<D, Vec<Row>>>>) -> imp
 
 fn added_up(path: &Path, summaries: impl Iterator<Item = Summary>, most_rows: usize) -> Result<AddedUp, StorageError> {
     let ways: Vec<Way> = summaries
-        .map(|summary| Way { dimensions: summary.dimensions(), with_bytes: summary.layout().with_bytes, most_rows })
+        .map(|summary| Way {
+            dimensions: summary.dimensions(),
+            with_bytes: summary.layout().with_bytes,
+            most_rows,
+            most_text_bytes: SUMMARY_TEXT_BYTES,
+        })
         .collect();
     let columns = AddingUp::columns(&ways);
     let mut adding_up = AddingUp::new(ways);

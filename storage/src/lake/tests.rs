@@ -1,5 +1,7 @@
 //! Segments merged and summarized: what is counted, what is known, what is left behind.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -152,6 +154,23 @@ async fn verify_names_what_differs() {
     std::fs::remove_file(path(&summaries[0])).unwrap();
     let verified = lake.verify(None, |_| {}).await.unwrap();
     assert!(verified.differences.iter().any(|difference| difference.segment.contains("day=1970-01-01")));
+}
+
+#[tokio::test]
+async fn a_file_of_summaries_that_is_damaged_is_read_around() {
+    let fixture = Fixture::new().await;
+    with_urls(&fixture, 30).await;
+    let of_events = answer(&fixture, &question(&fixture)).await;
+    fixture.store.lake.compact(None, Extent::Everything, |_| false).await.unwrap();
+    for name in files_of_summaries(&fixture) {
+        let file = File::options().write(true).open(fixture.store.folder.path_of(&name)).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0; usize::try_from(length / 2).unwrap()], length / 4).unwrap();
+    }
+    // Nothing of the files is in memory.
+    let fixture = fixture.reopened().await;
+    assert_eq!(answer(&fixture, &question(&fixture)).await, of_events);
+    assert!(!fixture.store.lake.verify(None, |_| {}).await.unwrap().differences.is_empty());
 }
 
 #[tokio::test]
