@@ -45,21 +45,22 @@ def run(binary: Path, folder: Path, seconds: float) -> int:
 
     def send(sender: int):
         headers = {"authorization": f"Bearer {organization.key}", "content-type": "application/x-ndjson"}
+
+        def taken(body: bytes, outcome: str):
+            answer = made.answer("POST", "/ingest/v1/requests", headers, body)
+            while answer.status == 503:
+                time.sleep(int(answer.headers.get("retry-after", "1")))
+                answer = made.answer("POST", "/ingest/v1/requests", headers, body)
+            if json.loads(answer.body).get(outcome) != BATCH:
+                raise RuntimeError(f"{answer.status} {answer.body}")
+
         while not stop.is_set():
             body = batch(sender, sent[sender])
-            answer = made.answer("POST", "/ingest/v1/requests", headers, body)
-            receipt = json.loads(answer.body)
-            if answer.status == 503:
-                time.sleep(int(answer.headers.get("retry-after", "1")))
-                continue
-            if receipt["accepted"] != BATCH:
-                raise RuntimeError(f"{answer.status} {receipt}")
+            taken(body, "accepted")
             sent[sender] += 1
             # Every tenth batch comes twice.
             if sent[sender] % 10 == 0:
-                again = json.loads(made.answer("POST", "/ingest/v1/requests", headers, body).body)
-                if again["duplicates"] != BATCH:
-                    raise RuntimeError(str(again))
+                taken(body, "duplicates")
 
     def ask():
         names = ["devices", "http-statuses", "hit-miss-ratio", "usage", "url", "sdk"]

@@ -81,7 +81,8 @@ pub(crate) enum Command {
     /// results, while servers run. Afterwards no byte of them is in the data folder; backups that were made before still
     /// hold them. It prints a receipt. It may be stopped at any time, and is then to be run again. On a terminal the
     /// organization's uid has to be typed again, elsewhere `--yes` is needed.
-    #[command(after_help = "Examples:\n  tally erase --org blt0123456789abcdef --url-prefix /users/4711/ --yes\n  \
+    #[command(after_help = "Examples:\n  tally erase --org blt0123456789abcdef \
+                            --url-prefix https://api.example.com/users/4711/ --yes\n  \
                             tally erase --org blt0123456789abcdef --from 2026-01-01 --to 2026-01-31 --device curl/8.5.0")]
     Erase(EraseArgs),
     /// Copy everything into a new folder, while servers run

@@ -119,16 +119,10 @@ impl Place {
         });
     }
 
-    /// Kills the command at every step, or at one of so many, and says how often.
-    fn kill_everywhere(
-        &self,
-        arguments: &[&str],
-        one_of: usize,
-        may_be_left: impl Fn(u64) -> bool,
-        in_the_end: u64,
-    ) -> usize {
+    /// Kills the command at every step, and says how often.
+    fn kill_everywhere(&self, arguments: &[&str], may_be_left: impl Fn(u64) -> bool, in_the_end: u64) -> usize {
         let mut kills = 0;
-        for nth in (1..).step_by(one_of) {
+        for nth in 1.. {
             let data_dir = self.copy();
             if !run_until(&data_dir, arguments, nth) {
                 break;
@@ -164,7 +158,7 @@ fn a_killed_ingest_has_counted_its_file_or_not() {
     let file = log_file(place.folder.path(), FILES);
     let read = ["ingest", "--org", &place.organization, file.to_str().unwrap()];
     let either = |left| left == BEFORE || left == BEFORE + EVENTS;
-    let kills = place.kill_everywhere(&read, 2, either, BEFORE + EVENTS);
+    let kills = place.kill_everywhere(&read, either, BEFORE + EVENTS);
     assert!(kills >= 20, "{kills}");
 }
 
@@ -172,7 +166,7 @@ fn a_killed_ingest_has_counted_its_file_or_not() {
 fn a_killed_compaction_has_changed_nothing() {
     let place = Place::new();
     for arguments in [["lake", "compact"], ["lake", "summarize"]] {
-        let kills = place.kill_everywhere(&arguments, 1, |left| left == BEFORE, BEFORE);
+        let kills = place.kill_everywhere(&arguments, |left| left == BEFORE, BEFORE);
         assert!(kills >= 15, "{kills}");
     }
 }
@@ -182,7 +176,7 @@ fn a_killed_flush_has_changed_nothing() {
     let place = Place::new();
     // What is to be erased is looked for in columns, so that the log is flushed first.
     let flush = ["erase", "--org", &place.organization, "--device", "nobody", "--yes"];
-    let kills = place.kill_everywhere(&flush, 7, |left| left == BEFORE, BEFORE);
+    let kills = place.kill_everywhere(&flush, |left| left == BEFORE, BEFORE);
     assert!(kills >= 25, "{kills}");
 }
 
@@ -191,7 +185,7 @@ fn a_killed_erasure_has_erased_nothing_else() {
     let place = Place::new();
     let erase = ["erase", "--org", &place.organization, "--device", DEVICE, "--yes"];
     let rest = BEFORE / 3 * 2;
-    let kills = place.kill_everywhere(&erase, 7, |left| (rest..=BEFORE).contains(&left), rest);
+    let kills = place.kill_everywhere(&erase, |left| (rest..=BEFORE).contains(&left), rest);
     assert!(kills >= 45, "{kills}");
 }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::events::{Event, lines};
 use crate::http::{Client, wait_for};
 use crate::program::{Served, run_for, run_in, tenant_in};
@@ -78,7 +80,8 @@ fn kill_commands(data_dir: &Path) {
     for life_ms in [15, 25, 40, 60, 90, 130] {
         let life = Duration::from_millis(life_ms);
         run_for(data_dir, &["lake", "compact"], life);
-        run_for(data_dir, &["backup", data_dir.parent().unwrap().join("backup").to_str().unwrap()], life);
+        let backup = data_dir.parent().unwrap().join(format!("backup-{}", Uuid::now_v7()));
+        run_for(data_dir, &["backup", backup.to_str().unwrap()], life);
     }
 }
 

@@ -55,6 +55,7 @@ fn beside_a_server_under_load_it_erases_what_was_acknowledged_before_and_nothing
             }
         });
         wait_for("batches", || (sent.load(Ordering::SeqCst) >= 20).then_some(()));
+        assert!(holds(&data_dir, DEVICE));
         let erase = ["erase", "--org", tenant.uid.as_str(), "--device", DEVICE, "--yes", "--json"];
         let receipt = run_in(&data_dir, &erase, b"").succeeded().json();
         stop.store(true, Ordering::SeqCst);

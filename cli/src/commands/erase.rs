@@ -29,7 +29,8 @@ pub struct EraseArgs {
     /// Only events of this device: the whole user agent, as the devices report shows it. May be given several times
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
-    /// Only events whose URL begins with this. May be given several times
+    /// Only events whose URL, as the url report shows it, begins with this: mostly scheme and host first. May be given
+    /// several times
     #[arg(long, value_name = "TEXT")]
     url_prefix: Vec<String>,
     /// Do not ask
