@@ -159,7 +159,7 @@ fn a_killed_ingest_has_counted_its_file_or_not() {
     let read = ["ingest", "--org", &place.organization, file.to_str().unwrap()];
     let either = |left| left == BEFORE || left == BEFORE + EVENTS;
     let kills = place.kill_everywhere(&read, either, BEFORE + EVENTS);
-    assert!(kills >= 20, "{kills}");
+    assert!(kills >= 18, "{kills}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_killed_flush_has_changed_nothing() {
     // What is to be erased is looked for in columns, so that the log is flushed first.
     let flush = ["erase", "--org", &place.organization, "--device", "nobody", "--yes"];
     let kills = place.kill_everywhere(&flush, |left| left == BEFORE, BEFORE);
-    assert!(kills >= 25, "{kills}");
+    assert!(kills >= 30, "{kills}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_killed_erasure_has_erased_nothing_else() {
     let erase = ["erase", "--org", &place.organization, "--device", DEVICE, "--yes"];
     let rest = BEFORE / 3 * 2;
     let kills = place.kill_everywhere(&erase, |left| (rest..=BEFORE).contains(&left), rest);
-    assert!(kills >= 45, "{kills}");
+    assert!(kills >= 90, "{kills}");
 }
 
 #[test]
@@ -213,6 +213,6 @@ fn a_killed_backup_is_whole_or_not_there() {
         fs::remove_dir_all(&backup).unwrap();
         fs::remove_dir_all(&restored).unwrap();
     }
-    assert!(kills >= 30, "{kills}");
+    assert!(kills >= 50, "{kills}");
     assert!(whole > 0, "none was killed after the backup had its name");
 }

@@ -35,7 +35,7 @@ pub enum LakeCommand {
     /// Exit status: 0 nothing differs, 2 something does.
     #[command(after_help = "Example:\n  tally lake verify")]
     Verify(Whose),
-    /// Summarize the segments that have no summaries yet, and merge nothing
+    /// Summarize the segments that have no summaries yet, or some that cannot be read, and merge nothing
     #[command(after_help = "Example:\n  tally lake summarize")]
     Summarize(Whose),
 }

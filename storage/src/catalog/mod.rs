@@ -72,8 +72,8 @@ pub(crate) use self::segments::{
 pub(crate) use self::sources::advance_source;
 pub use self::stacks::Stack;
 pub(crate) use self::summary_files::{
-    SegmentSummaries, SummarizedSegment, SummaryFile, SummaryFileUse, insert_summary_file, move_summaries,
-    retire_unused_summaries, segments_summarized_in, set_summaries,
+    SegmentSummaries, SummarizedSegment, SummaryFile, SummaryFileUse, forget_summaries, insert_summary_file,
+    move_summaries, retire_unused_summaries, segments_summarized_in, set_summaries,
 };
 pub use self::users::{Email, MalformedEmail, Member, Membership, Role, UnknownRole, User};
 use crate::clock::Clock;

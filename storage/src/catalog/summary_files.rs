@@ -132,6 +132,13 @@ pub(crate) async fn move_summaries(
     Ok(())
 }
 
+/// Forgets the summaries in that file: their segments are as if nobody had looked at them yet.
+pub(crate) async fn forget_summaries(db: &mut AnyConnection, path: &str) -> Result<(), StorageError> {
+    let sql = "update segments set summary_path = null, summary_place = null, summaries = null where summary_path = $1";
+    sqlx::query(sql).bind(path).execute(db).await?;
+    Ok(())
+}
+
 /// Retires the files of summaries that no segment of the organization names any more.
 pub(crate) async fn retire_unused_summaries(
     db: &mut AnyConnection,

@@ -59,6 +59,9 @@ impl Lake {
     ) -> Result<Compacted, StorageError> {
         let mut done = Compacted::default();
         let mut failed = None;
+        if extent != Extent::Due {
+            self.forget_unreadable(organization).await?;
+        }
         // What comes in meanwhile waits for the next time: this one has an end.
         let until = self.clock.now_ms();
         let days = match extent {

@@ -31,6 +31,7 @@ mod groups;
 mod interner;
 mod part;
 mod query;
+mod repair;
 mod sources;
 mod summarize;
 mod summary;

@@ -19,7 +19,7 @@ use super::part::{self, Layout, MOST_COLUMNS};
 use super::query::Read;
 use super::summary::Summary;
 use super::summary_file::Dictionaries;
-use super::summary_reader::ReadPart;
+use super::summary_reader::{ReadPart, is_damage};
 use super::table::{DATE, date_number, dated};
 use crate::catalog::{EventSnapshot, Segment};
 use crate::error::StorageError;
@@ -115,12 +115,6 @@ pub(super) fn read(
         sources.extend(reading.segments(&bare, events)?);
     }
     Ok(sources)
-}
-
-/// Whether a file is not what was written, and stays so.
-fn is_damage(error: &StorageError) -> bool {
-    let is_of_file = matches!(error, StorageError::File { .. } | StorageError::Damaged(_) | StorageError::Json(_));
-    is_of_file && !error.is_temporary()
 }
 
 /// The summaries of segments in one file.

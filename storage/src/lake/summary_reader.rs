@@ -225,6 +225,12 @@ impl SummaryReader {
     }
 }
 
+/// Whether a file of summaries is not what was written, and stays so.
+pub(super) fn is_damage(error: &StorageError) -> bool {
+    let is_of_file = matches!(error, StorageError::File { .. } | StorageError::Damaged(_) | StorageError::Json(_));
+    is_of_file && !error.is_temporary()
+}
+
 /// Reads segments of a file whole, past the cache.
 pub(super) fn read(folder: &DataFolder, name: &str, places: &[usize]) -> Result<Contents, StorageError> {
     let mut reader = SummaryCache::new(folder, u64::MAX).open(name)?;

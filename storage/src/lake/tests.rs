@@ -157,7 +157,7 @@ async fn verify_names_what_differs() {
 }
 
 #[tokio::test]
-async fn a_file_of_summaries_that_is_damaged_is_read_around() {
+async fn a_file_of_summaries_that_is_damaged_is_read_around_and_made_anew() {
     let fixture = Fixture::new().await;
     with_urls(&fixture, 30).await;
     let of_events = answer(&fixture, &question(&fixture)).await;
@@ -170,7 +170,12 @@ async fn a_file_of_summaries_that_is_damaged_is_read_around() {
     // Nothing of the files is in memory.
     let fixture = fixture.reopened().await;
     assert_eq!(answer(&fixture, &question(&fixture)).await, of_events);
-    assert!(!fixture.store.lake.verify(None, |_| {}).await.unwrap().differences.is_empty());
+    let lake = &fixture.store.lake;
+    assert!(!lake.verify(None, |_| {}).await.unwrap().differences.is_empty());
+    assert_eq!(lake.compact(None, Extent::Summaries, |_| false).await.unwrap().summarized_segments, 40);
+    assert_eq!(answer(&fixture, &question(&fixture)).await, of_events);
+    let verified = lake.verify(None, |_| {}).await.unwrap();
+    assert!(verified.summaries > 0 && verified.differences.is_empty(), "{verified:?}");
 }
 
 #[tokio::test]
