@@ -8,7 +8,7 @@ use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::{CatalogAddress, Idempotency, LogBound, Retention, last_commit};
+use crate::catalog::{CatalogAddress, Idempotency, LogBound, Retention, last_commit, lock_organization};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -230,7 +230,8 @@ async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {
     let fixture = Fixture::new().await;
     let catalog = &fixture.store.catalog;
     let commits = &fixture.store.events.commits;
-    let held = catalog.begin_write().await.unwrap();
+    let mut held = catalog.begin_write().await.unwrap();
+    lock_organization(&mut held, &fixture.organization).await.unwrap();
     // The first is all that the committer has; the others wait for it, and are a group.
     let released = async {
         while commits.max_capacity() - commits.capacity() < 2 {
