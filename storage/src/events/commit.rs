@@ -307,3 +307,34 @@ impl Committer {
 fn group_failed() -> StorageError {
     StorageError::Background("the transaction of this batch could not be committed".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::tests::{Fixture, batch, read, requests};
+
+    #[tokio::test]
+    async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {
+        let fixture = Fixture::new().await;
+        let Events { catalog, folder, clock, ids, backlog, .. } = &fixture.store.events;
+        let pending = |details| {
+            let (answer, answered) = oneshot::channel();
+            let batch = Batch {
+                organization: fixture.organization.clone(),
+                rows: Some(batch(&requests(&[(1, Some("a"))]))),
+                segments: Vec::new(),
+                duplicates: 0,
+                looked_at: 0,
+                looked_at_all: true,
+            };
+            (Pending { batch, details, answer }, answered)
+        };
+        let (refused, refusal) = pending(read(Some(10), 20));
+        let (taken, receipt) = pending(Commit::default());
+        Committer::new(catalog, folder, clock, ids, backlog).commit_all(vec![refused, taken]).await;
+        assert!(matches!(refusal.await.unwrap(), Err(StorageError::SourceMoved)));
+        let receipt = receipt.await.unwrap().unwrap();
+        assert_eq!((receipt.accepted, receipt.duplicates), (1, 0));
+        assert_eq!(fixture.counted().await, 1);
+    }
+}

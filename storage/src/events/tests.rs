@@ -8,7 +8,7 @@ use tally_tests::Scratch;
 
 use super::requests::{RequestColumns, RequestEvent, Service};
 use super::{Commit, FlushAt};
-use crate::catalog::{CatalogAddress, Idempotency, LogBound, Retention, last_commit, lock_organization};
+use crate::catalog::{CatalogAddress, Idempotency, LogBound, Retention, last_commit};
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
@@ -119,7 +119,7 @@ async fn open(scratch: &Scratch, max_backlog_bytes: u64, memory_bytes: usize) ->
     Store::open(&options, Clock::fixed("2024-03-01T12:00:00Z".parse().unwrap())).await.unwrap()
 }
 
-fn batch(events: &[RequestEvent<'_>]) -> arrow::array::RecordBatch {
+pub(super) fn batch(events: &[RequestEvent<'_>]) -> arrow::array::RecordBatch {
     let mut columns = RequestColumns::new();
     for event in events {
         columns.push(event);
@@ -127,7 +127,7 @@ fn batch(events: &[RequestEvent<'_>]) -> arrow::array::RecordBatch {
     columns.finish().unwrap()
 }
 
-fn requests<'a>(events: &[(i64, Option<&'a str>)]) -> Vec<RequestEvent<'a>> {
+pub(super) fn requests<'a>(events: &[(i64, Option<&'a str>)]) -> Vec<RequestEvent<'a>> {
     events.iter().map(|(day, id)| RequestEvent { id: *id, ..request_on(*day) }).collect()
 }
 
@@ -221,33 +221,8 @@ fn position(offset: u64) -> SourcePosition {
 }
 
 /// A part of a file.
-fn read(from: Option<u64>, to: u64) -> Commit {
+pub(super) fn read(from: Option<u64>, to: u64) -> Commit {
     Commit { source: Some(position(to)), replaces: from.map(position), ..Commit::default() }
-}
-
-#[tokio::test]
-async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {
-    let fixture = Fixture::new().await;
-    let catalog = &fixture.store.catalog;
-    let commits = &fixture.store.events.commits;
-    let mut held = catalog.begin_write().await.unwrap();
-    lock_organization(&mut held, &fixture.organization).await.unwrap();
-    // The first is all that the committer has; the others wait for it, and are a group.
-    let released = async {
-        while commits.max_capacity() - commits.capacity() < 2 {
-            tokio::task::yield_now().await;
-        }
-        drop(held);
-    };
-    let (first, refused, taken, ()) = tokio::join!(
-        fixture.commit(&[(1, None)], Commit::default()),
-        fixture.commit(&[(1, Some("a"))], read(Some(10), 20)),
-        fixture.commit(&[(1, Some("a"))], Commit::default()),
-        released
-    );
-    assert_eq!((first.unwrap(), taken.unwrap()), ((1, 0), (1, 0)));
-    assert!(matches!(refused, Err(StorageError::SourceMoved)));
-    assert_eq!(fixture.counted().await, 2);
 }
 
 #[tokio::test]
