@@ -24,7 +24,7 @@ pub(super) fn read(line: &[u8]) -> Option<RawEvent<'_>> {
     if has_escapes(line) {
         return None;
     }
-    let mut text = Unread { text: std::str::from_utf8(line).ok()?, at: 0 };
+    let mut text = Unread { text: simdutf8::basic::from_utf8(line).ok()?, at: 0 };
     let mut raw = RawEvent::default();
     let mut seen = 0_u32;
     text.expect(b'{')?;

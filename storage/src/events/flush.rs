@@ -105,7 +105,7 @@ impl Events {
             for row in &rows {
                 batches.extend(log::decode(&row.payload)?);
             }
-            let staged = segment::write_days(&folder, &batches)?;
+            let staged = segment::write_days(&folder, batches)?;
             Ok((rows, staged))
         })
         .await?;

@@ -4,10 +4,8 @@
 //! to one URL together: many responses are as large as they were the last time. Where they are, URLs, sizes and statuses
 //! take much less room, and times only a little more than in their own order; where they are not, sizes still do.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringViewArray, new_null_array};
-use arrow::compute::interleave;
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringViewArray, UInt32Array, new_null_array};
+use arrow::compute::{concat, take};
 use arrow::error::ArrowError;
 
 use super::requests::{self, MAX_BYTES};
@@ -31,59 +29,70 @@ pub(crate) struct DayEvents {
     pub(crate) events: RecordBatch,
 }
 
-/// Where the events of one UTC day are in some batches.
+/// Where the events of one UTC day are in a batch.
 #[derive(Debug)]
 pub(crate) struct DayRows {
     /// Days since 1970-01-01.
     pub(crate) day: i64,
-    /// Batch and row of each event, in the order of a segment.
-    rows: Vec<(usize, usize)>,
+    /// The row of each event, in the order of a segment.
+    rows: UInt32Array,
 }
 
 impl DayRows {
-    /// The events, gathered from the batches that [`by_day`] was given.
-    pub(crate) fn gather(&self, batches: &[RecordBatch]) -> Result<DayEvents, StorageError> {
-        let schema = requests::schema();
-        let columns = schema.fields().iter().enumerate().map(|(place, field)| {
-            let columns: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
-            // Most events leave most of the optional fields out.
-            if columns.iter().all(|column| column.null_count() == column.len()) {
-                return Ok(new_null_array(field.data_type(), self.rows.len()));
-            }
-            interleave(&columns, &self.rows)
+    /// The events, gathered from the batch that [`by_day`] was given.
+    pub(crate) fn gather(&self, events: &RecordBatch) -> Result<DayEvents, StorageError> {
+        let columns = events.columns().iter().map(|column| {
+            if is_empty(column) { Ok(nothing(column, self.rows.len())) } else { take(column, &self.rows, None) }
         });
         let columns = columns.collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
-        Ok(DayEvents { day: self.day, events: RecordBatch::try_new(Arc::clone(&schema), columns)? })
+        Ok(DayEvents { day: self.day, events: RecordBatch::try_new(events.schema(), columns)? })
     }
 }
 
-/// The order of the events of batches: by day, then by [`ORDER`]. Equal keys keep their order.
+/// Whether no event has a value. Most leave most of the optional fields out.
+pub(crate) fn is_empty(column: &ArrayRef) -> bool {
+    column.null_count() == column.len()
+}
+
+fn nothing(column: &ArrayRef, rows: usize) -> ArrayRef {
+    new_null_array(column.data_type(), rows)
+}
+
+/// Batches as one: rows all over it are gathered in half the time that those of many batches take.
+pub(crate) fn together(batches: &[RecordBatch]) -> Result<RecordBatch, StorageError> {
+    let schema = requests::schema();
+    let row_count = batches.iter().map(RecordBatch::num_rows).sum();
+    let columns = schema.fields().iter().enumerate().map(|(place, field)| {
+        if batches.iter().all(|batch| is_empty(batch.column(place))) {
+            return Ok(new_null_array(field.data_type(), row_count));
+        }
+        let columns: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
+        concat(&columns)
+    });
+    let columns = columns.collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+/// The order of the events of a batch: by day, then by [`ORDER`]. Equal keys keep their order.
 ///
 /// The events stay where they are, so that whoever writes day after day needs memory for one day at a time.
-pub(crate) fn by_day(batches: &[RecordBatch]) -> Result<Vec<DayRows>, StorageError> {
-    let mut first_day = i64::MAX;
-    for batch in batches {
-        first_day = times(batch)?.values().iter().copied().min().map_or(first_day, |ts| day_of(ts).min(first_day));
-    }
-    let ranks = Ranks::of(batches)?;
-    let mut order: Vec<(u128, (u32, u32))> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
-    for (number, batch) in batches.iter().enumerate() {
-        let number = u32::try_from(number).map_err(|_| too_many_rows())?;
-        let rows = 0..u32::try_from(batch.num_rows()).map_err(|_| too_many_rows())?;
-        let services: &StringViewArray = column(batch, "service")?;
-        let sizes: &Int64Array = column(batch, "bytes")?;
-        for (((ts, size), service), row) in
-            times(batch)?.values().iter().zip(sizes.values()).zip(services.views()).zip(rows)
-        {
-            let day = u32::try_from(day_of(*ts).abs_diff(first_day)).map_err(|_| too_many_rows())?;
-            order.push((sort_key(day, ranks.rank(*service), *size, ts.rem_euclid(DAY_MS)), (number, row)));
-        }
+pub(crate) fn by_day(events: &RecordBatch) -> Result<Vec<DayRows>, StorageError> {
+    let times = times(events)?.values();
+    let first_day = times.iter().copied().min().map_or(0, day_of);
+    let services: &StringViewArray = column(events, "service")?;
+    let sizes: &Int64Array = column(events, "bytes")?;
+    let ranks = Ranks::of(services);
+    let rows = 0..u32::try_from(events.num_rows()).map_err(|_| too_many_rows())?;
+    let mut order: Vec<(u128, u32)> = Vec::with_capacity(events.num_rows());
+    for (((ts, size), service), row) in times.iter().zip(sizes.values()).zip(services.views()).zip(rows) {
+        let day = u32::try_from(day_of(*ts).abs_diff(first_day)).map_err(|_| too_many_rows())?;
+        order.push((sort_key(day, ranks.rank(*service), *size, ts.rem_euclid(DAY_MS)), row));
     }
     order.sort_unstable();
     let days = order.chunk_by(|(left, _), (right, _)| left >> DAY_BIT == right >> DAY_BIT);
     days.map(|events| {
         let day = i64::try_from(events[0].0 >> DAY_BIT).map_err(|_| too_many_rows())?;
-        let rows = events.iter().map(|(_, (batch, row))| (*batch as usize, *row as usize)).collect();
+        let rows = events.iter().map(|(_, row)| *row).collect::<Vec<u32>>().into();
         Ok(DayRows { day: first_day + day, rows })
     })
     .collect()
@@ -104,19 +113,16 @@ fn sort_key(day: u32, service: u16, size: i64, time_ms: i64) -> u128 {
 struct Ranks(Vec<(u128, u16)>);
 
 impl Ranks {
-    fn of(batches: &[RecordBatch]) -> Result<Self, StorageError> {
+    fn of(services: &StringViewArray) -> Self {
         let mut names: Vec<(&str, u128)> = Vec::new();
-        for batch in batches {
-            let services: &StringViewArray = column(batch, "service")?;
-            for (row, view) in services.views().iter().enumerate() {
-                if names.iter().all(|(_, known)| known != view) {
-                    names.push((services.value(row), *view));
-                }
+        for (row, view) in services.views().iter().enumerate() {
+            if names.iter().all(|(_, known)| known != view) {
+                names.push((services.value(row), *view));
             }
         }
         names.sort_unstable();
         let services = names.chunk_by(|(left, _), (right, _)| left == right);
-        Ok(Self(services.zip(0..).flat_map(|(views, rank)| views.iter().map(move |(_, view)| (*view, rank))).collect()))
+        Self(services.zip(0..).flat_map(|(views, rank)| views.iter().map(move |(_, view)| (*view, rank))).collect())
     }
 
     fn rank(&self, view: u128) -> u16 {
@@ -176,8 +182,9 @@ mod tests {
             ),
         ) {
             let batches: Vec<RecordBatch> = batches.iter().map(|events| batch(events)).collect();
+            let events = together(&batches).unwrap();
             let days: Vec<DayEvents> =
-                by_day(&batches).unwrap().iter().map(|day| day.gather(&batches).unwrap()).collect();
+                by_day(&events).unwrap().iter().map(|day| day.gather(&events).unwrap()).collect();
             prop_assert!(days.is_sorted_by(|left, right| left.day < right.day));
             for day in &days {
                 prop_assert!(keys(&day.events).iter().all(|(number, ..)| *number == day.day));
@@ -191,9 +198,9 @@ mod tests {
 
     #[test]
     fn equal_events_keep_their_order() {
-        let batches = [batch(&[(0, 0, 1); 40]), batch(&[(0, 0, 1); 40])];
-        let days = by_day(&batches).unwrap();
-        let events = days[0].gather(&batches).unwrap().events;
+        let events = together(&[batch(&[(0, 0, 1); 40]), batch(&[(0, 0, 1); 40])]).unwrap();
+        let days = by_day(&events).unwrap();
+        let events = days[0].gather(&events).unwrap().events;
         let urls: &StringViewArray = column(&events, "url").unwrap();
         let expected = (0..80).map(|number| format!("https://example.com/{}", number % 40));
         assert!(urls.iter().flatten().eq(expected));

@@ -16,7 +16,7 @@ use parquet::file::serialized_reader::ReadOptionsBuilder;
 use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
-use super::order::{DayEvents, by_day};
+use super::order::{DayEvents, by_day, is_empty, together};
 use super::requests;
 use crate::catalog::PublishedSegment;
 use crate::error::StorageError;
@@ -114,6 +114,15 @@ pub(crate) fn publish_all(
     Ok(named)
 }
 
+/// What is known of a segment before it is written.
+#[derive(Debug, Default)]
+pub(crate) struct Expected<'a> {
+    /// About so many events have ids.
+    pub(crate) ids: u64,
+    /// Columns without a value: what compresses one takes a MiB of memory, and a dictionary room for thousands of values.
+    pub(crate) empty: Vec<&'a str>,
+}
+
 /// Writes the events of one day aside, in the order of `order.rs`.
 pub(crate) struct SegmentWriter {
     path: PathBuf,
@@ -124,8 +133,7 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// A file for about so many events that have ids.
-    pub(crate) fn create(path: PathBuf, day: i64, ids_expected: u64) -> Result<Self, StorageError> {
+    pub(crate) fn create(path: PathBuf, day: i64, expected: &Expected<'_>) -> Result<Self, StorageError> {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_max_row_group_row_count(Some(ROW_GROUP))
@@ -133,17 +141,24 @@ impl SegmentWriter {
         for name in SKIPPED_BY {
             properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
         }
+        // Events are in the order of their services: compression makes nothing of them, and no value is looked up.
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from("service"), false);
         // Sizes are in order, and what they differ by is small; times are nearly all different.
         for name in ["ts", "bytes"] {
             properties = properties
                 .set_column_dictionary_enabled(ColumnPath::from(name), false)
                 .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
         }
-        if ids_expected > 0 {
+        for name in &expected.empty {
+            properties = properties
+                .set_column_dictionary_enabled(ColumnPath::from(*name), false)
+                .set_column_compression(ColumnPath::from(*name), Compression::UNCOMPRESSED);
+        }
+        if expected.ids > 0 {
             let id = ColumnPath::from("id");
             properties = properties
                 .set_column_bloom_filter_enabled(id.clone(), true)
-                .set_column_bloom_filter_max_ndv(id.clone(), ids_expected.min(ROW_GROUP as u64))
+                .set_column_bloom_filter_max_ndv(id.clone(), expected.ids.min(ROW_GROUP as u64))
                 .set_column_dictionary_enabled(id, false);
         }
         let file = File::create(&path).map_err(|error| StorageError::file("could not create", &path, error))?;
@@ -169,14 +184,19 @@ impl SegmentWriter {
 }
 
 /// Sorts events, cuts them into days and writes each day aside, several at once.
-pub(crate) fn write_days(folder: &DataFolder, batches: &[RecordBatch]) -> Result<Vec<StagedSegment>, StorageError> {
-    let days = by_day(batches)?;
-    fan_out(days, WRITTEN_AT_ONCE, |day| write(folder.staged_path(), &day.gather(batches)?))
+pub(crate) fn write_days(folder: &DataFolder, batches: Vec<RecordBatch>) -> Result<Vec<StagedSegment>, StorageError> {
+    let events = together(&batches)?;
+    drop(batches);
+    let days = by_day(&events)?;
+    fan_out(days, WRITTEN_AT_ONCE, |day| write(folder.staged_path(), &day.gather(&events)?))
 }
 
 /// Writes one day's events aside and syncs the file.
 pub(crate) fn write(path: PathBuf, day: &DayEvents) -> Result<StagedSegment, StorageError> {
-    let mut writer = SegmentWriter::create(path, day.day, count_ids(&day.events)?)?;
+    let columns = day.events.schema_ref().fields().iter().zip(day.events.columns());
+    let empty = columns.filter(|(_, column)| is_empty(column)).map(|(field, _)| field.name().as_str());
+    let expected = Expected { ids: count_ids(&day.events)?, empty: empty.collect() };
+    let mut writer = SegmentWriter::create(path, day.day, &expected)?;
     writer.push(&day.events)?;
     writer.finish()
 }

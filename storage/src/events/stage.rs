@@ -89,7 +89,7 @@ impl Stage {
         let (folder, mut written) = (self.folder.clone(), mem::take(&mut self.written));
         self.writing = Some(thread::spawn(move || {
             let events = written.without_repeats(events)?;
-            written.segments.extend(segment::write_days(&folder, &events)?);
+            written.segments.extend(segment::write_days(&folder, events)?);
             Ok(written)
         }));
         Ok(())

@@ -29,7 +29,7 @@ use crate::catalog::{
 use crate::error::StorageError;
 use crate::events::order::ORDER;
 use crate::events::requests;
-use crate::events::segment::{self, SegmentWriter, StagedSegment};
+use crate::events::segment::{self, Expected, SegmentWriter, StagedSegment};
 use crate::ids::OrganizationUid;
 
 /// What a compaction has done.
@@ -215,10 +215,10 @@ impl Lake {
         let files = EventTable::sorted_files(self.folder.root(), segments, &order)?;
         let plan = Arc::new(SortPreservingMergeExec::new(order, files));
         let mut events = execute_stream(plan, self.session.task_ctx())?;
-        let ids_expected = segments.iter().map(|segment| segment.id_count).sum();
+        let expected = Expected { ids: segments.iter().map(|segment| segment.id_count).sum(), empty: Vec::new() };
         let (path, runtime) = (self.folder.staged_path(), Handle::current());
         let staged = blocking(move || {
-            let mut writer = SegmentWriter::create(path, day, ids_expected)?;
+            let mut writer = SegmentWriter::create(path, day, &expected)?;
             while let Some(batch) = runtime.block_on(events.next()) {
                 writer.push(&keep(&batch?)?)?;
             }
