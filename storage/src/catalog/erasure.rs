@@ -76,6 +76,21 @@ pub(crate) async fn names_of_organization(
 }
 
 impl Catalog {
+    /// Keeps jobs of the organization from being inserted until the transaction ends.
+    pub(crate) async fn hold_back_jobs(
+        &self,
+        db: &mut AnyConnection,
+        organization: &OrganizationUid,
+    ) -> Result<(), StorageError> {
+        // `SQLite` has one writer at a time. In `PostgreSQL` a job that names its organization waits for this lock, and would
+        // not for that of an update.
+        if !self.is_sqlite() {
+            let sql = "select uid from organizations where uid = $1 for update";
+            sqlx::query(sql).bind(organization.as_str()).execute(db).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the database anew, so that no deleted byte is left in its free space. `SQLite`'s write-ahead log is emptied
     /// too; that of a `PostgreSQL` server, and its copies elsewhere, are the server's.
     pub(crate) async fn scrub(&self) -> Result<(), StorageError> {
@@ -99,5 +114,45 @@ impl Catalog {
         };
         let late = || StorageError::Background("the catalog is being read all the time; try again".to_owned());
         tokio::time::timeout(READERS_END_WITHIN, emptied).await.map_err(|_| late())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewJob;
+    use super::super::organizations::tests::catalog;
+    use super::*;
+    use crate::ids::JobId;
+
+    /// Until somebody waits for a lock in this test's `PostgreSQL`.
+    async fn somebody_waits(catalog: &Catalog) {
+        let sql = "select count(*) from pg_locks, pg_stat_activity
+                   where not granted and pg_locks.pid = pg_stat_activity.pid
+                   and application_name = current_setting('application_name')";
+        while !catalog.is_sqlite() && sqlx::query_scalar::<_, i64>(sql).fetch_one(&catalog.reader).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_comes_during_an_erasure_waits_for_its_end() {
+        let (catalog, _clock, _folder) = catalog().await;
+        let organization = catalog.create_organization("Acme").await.unwrap();
+        let job = NewJob {
+            id: JobId::mint(),
+            organization: organization.clone(),
+            report: "usage".to_owned(),
+            parameters: "{}".to_owned(),
+        };
+        let mut transaction = catalog.begin_write().await.unwrap();
+        catalog.hold_back_jobs(&mut transaction, &organization).await.unwrap();
+        let mut insert = Box::pin(catalog.insert_job(&job));
+        tokio::select! {
+            biased;
+            inserted = &mut insert => panic!("it did not wait: {inserted:?}"),
+            () = somebody_waits(&catalog) => {}
+        }
+        transaction.commit().await.unwrap();
+        insert.await.unwrap();
     }
 }
