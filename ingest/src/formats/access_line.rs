@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::fault::{Fault, shown, shown_bytes};
 use crate::raw::{Field, RawEvent, Value};
@@ -25,7 +25,7 @@ impl<'a> AccessLine<'a> {
         let text = text_of(line)?;
         let (front, rest) = split_at_pair(text, *b" [").ok_or_else(|| cut_off("the time in brackets"))?;
         // Apache does not escape blanks in a user's name, so there may be more than three words.
-        if front.split(' ').filter(|word| !word.is_empty()).count() < 3 {
+        if front.as_bytes().split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() < 3 {
             return Err(Fault::line(format!("{} is not host, identity and user", shown(front))));
         }
         let (time, rest) = split_at_pair(rest, *b"] ").ok_or_else(|| cut_off("the bracket after the time"))?;
@@ -34,9 +34,9 @@ impl<'a> AccessLine<'a> {
         let (request, rest) = quoted(rest, "the request")?;
         set_request(&mut raw, request)?;
         let rest = rest.strip_prefix(' ').ok_or_else(|| cut_off("the status"))?;
-        let (status, rest) = rest.split_once(' ').ok_or_else(|| cut_off("the size"))?;
+        let (status, rest) = split_at_blank(rest).ok_or_else(|| cut_off("the size"))?;
         raw.set(Field::Status, Value::digits(status));
-        let (bytes, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+        let (bytes, rest) = rest.split_at(memchr(b' ', rest.as_bytes()).unwrap_or(rest.len()));
         if bytes.is_empty() {
             return Err(cut_off("the size"));
         }
@@ -71,13 +71,19 @@ fn split_at_pair(text: &str, [first, second]: [u8; 2]) -> Option<(&str, &str)> {
     Some((&text[..at - 1], &text[at + 1..]))
 }
 
+/// What stands before and behind the first blank. As `split_once`, which does without wide instructions.
+fn split_at_blank(text: &str) -> Option<(&str, &str)> {
+    let at = memchr(b' ', text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// The line as text. A log's NULs are holes that a truncation left.
 pub(super) fn text_of(line: &[u8]) -> Result<&str, Fault> {
-    let text = std::str::from_utf8(line).map_err(|error| {
+    let text = simdutf8::compat::from_utf8(line).map_err(|error| {
         let at = error.valid_up_to();
         Fault::line(format!("is no UTF-8 at byte {}, near {}", at + 1, shown_bytes(&line[at.saturating_sub(16)..])))
     })?;
-    if memchr::memchr(0, line).is_some() {
+    if memchr(0, line).is_some() {
         return Err(Fault::line("holds NUL bytes: the file may have been truncated while it was written"));
     }
     Ok(text)
@@ -118,7 +124,7 @@ pub(super) fn set_request<'a>(raw: &mut RawEvent<'a>, request: Cow<'a, str>) -> 
 }
 
 fn split_request(request: &str) -> Option<(&str, &str)> {
-    let (method, rest) = request.split_once(' ')?;
+    let (method, rest) = split_at_blank(request)?;
     let (url, protocol) = rest.rsplit_once(' ')?;
     let is_method =
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -146,7 +152,7 @@ fn closing_quote(bytes: &[u8]) -> Option<usize> {
 /// A quoted field as the client sent it. Bytes that are no UTF-8 when unescaped stay escaped.
 pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let Some(first) = memchr::memchr(b'\\', bytes) else { return Cow::Borrowed(text) };
+    let Some(first) = memchr(b'\\', bytes) else { return Cow::Borrowed(text) };
     let mut plain = Vec::with_capacity(bytes.len());
     plain.extend_from_slice(&bytes[..first]);
     let mut rest = &bytes[first..];
