@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use crate::fault::{Fault, shown, shown_bytes};
 use crate::raw::{Field, RawEvent, Value};
@@ -125,25 +125,28 @@ pub(super) fn set_request<'a>(raw: &mut RawEvent<'a>, request: Cow<'a, str>) -> 
 
 fn split_request(request: &str) -> Option<(&str, &str)> {
     let (method, rest) = split_at_blank(request)?;
-    let (url, protocol) = rest.rsplit_once(' ')?;
+    let (url, protocol) = rest.split_at(memrchr(b' ', rest.as_bytes())?);
     let is_method =
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    (is_method && protocol.starts_with("HTTP/") && !url.trim().is_empty()).then_some((method, url))
+    (is_method && protocol.starts_with(" HTTP/") && !url.trim().is_empty()).then_some((method, url))
 }
 
 /// The text between the quotes that `text` begins with, unescaped, and what follows the closing one.
 pub(super) fn quoted<'a>(text: &'a str, what: &str) -> Result<(Cow<'a, str>, &'a str), Fault> {
     let inner = text.strip_prefix('"').ok_or_else(|| cut_off(what))?;
-    let end = closing_quote(inner.as_bytes()).ok_or_else(|| cut_off(&format!("the quote after {what}")))?;
-    Ok((unescaped(&inner[..end]), &inner[end + 1..]))
+    let (end, has_escapes) =
+        closing_quote(inner.as_bytes()).ok_or_else(|| cut_off(&format!("the quote after {what}")))?;
+    let field = &inner[..end];
+    Ok((if has_escapes { unescaped(field) } else { Cow::Borrowed(field) }, &inner[end + 1..]))
 }
 
-fn closing_quote(bytes: &[u8]) -> Option<usize> {
+/// Where the closing quote is, and whether there are escapes before it.
+fn closing_quote(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut from = 0;
     loop {
         let at = from + memchr2(b'"', b'\\', bytes.get(from..)?)?;
         if bytes[at] == b'"' {
-            return Some(at);
+            return Some((at, from > 0));
         }
         from = at + 2;
     }
