@@ -76,7 +76,7 @@ impl Store {
     /// Takes results back and deletes every file of the organization that is of no use any more.
     async fn delete_traces(&self, organization: &OrganizationUid) -> Result<ErasedTraces, StorageError> {
         let mut transaction = self.catalog.begin_write().await?;
-        // The file of a job that came now would be in the folder before any row names it.
+        // A job that came now would have its result in the folder before a row names it, and lose it.
         self.catalog.hold_back_jobs(&mut transaction, organization).await?;
         lock_organization(&mut transaction, organization).await?;
         let withdrawn = withdraw_results(&mut transaction, organization).await?;

@@ -119,10 +119,9 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NewJob;
+    use super::super::job_writer::tests::job_of;
     use super::super::organizations::tests::catalog;
     use super::*;
-    use crate::ids::JobId;
 
     /// Until somebody waits for a lock in this test's `PostgreSQL`.
     async fn somebody_waits(catalog: &Catalog) {
@@ -138,12 +137,7 @@ mod tests {
     async fn a_job_that_comes_during_an_erasure_waits_for_its_end() {
         let (catalog, _clock, _folder) = catalog().await;
         let organization = catalog.create_organization("Acme").await.unwrap();
-        let job = NewJob {
-            id: JobId::mint(),
-            organization: organization.clone(),
-            report: "usage".to_owned(),
-            parameters: "{}".to_owned(),
-        };
+        let job = job_of(&organization);
         let mut transaction = catalog.begin_write().await.unwrap();
         catalog.hold_back_jobs(&mut transaction, &organization).await.unwrap();
         let mut insert = Box::pin(catalog.insert_job(&job));

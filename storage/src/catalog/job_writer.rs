@@ -201,7 +201,7 @@ fn group_failed() -> StorageError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::HashSet;
 
     use futures::future::join_all;
@@ -210,7 +210,7 @@ mod tests {
     use super::super::organizations::tests::{catalog, nobody};
     use crate::ids::{JobId, OrganizationUid};
 
-    fn job_of(organization: &OrganizationUid) -> NewJob {
+    pub(in crate::catalog) fn job_of(organization: &OrganizationUid) -> NewJob {
         NewJob {
             id: JobId::mint(),
             organization: organization.clone(),

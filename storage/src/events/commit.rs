@@ -6,32 +6,30 @@
 //!
 //! While one transaction is being written the next batches gather; no timer is needed, and a lone batch never waits.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::RecordBatch;
 use sqlx::AnyConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::batch::{Batch, days_of};
-use super::duplicates::{DayIds, IdIndex, ids_by_day};
+use super::batch::Batch;
+use super::duplicates::IdIndex;
+use super::group::Group;
 use super::receipt::{LineError, Receipt};
 use super::segment;
-use super::{Backlog, Events, Stage, log, requests};
+use super::{Backlog, Events, Stage, requests};
 use crate::blocking;
 use crate::catalog::{
-    Catalog, IdSource, Idempotency, NewLogRow, advance_source, earlier_receipt, insert_log_row, insert_receipt,
-    insert_segment, last_commit, number_commit,
+    Catalog, IdSource, Idempotency, advance_source, earlier_receipt, insert_receipt, insert_segment, last_commit,
+    number_commit,
 };
 use crate::clock::Clock;
 use crate::error::StorageError;
 use crate::events::ledger::SourcePosition;
 use crate::folder::DataFolder;
-use crate::ids::OrganizationUid;
 
 /// Batches in one transaction at most.
 const GROUP: usize = 64;
@@ -113,27 +111,6 @@ pub(super) struct Committer {
     backlog: Arc<Backlog>,
 }
 
-/// What one transaction gathers before it writes its log rows.
-#[derive(Debug, Default)]
-struct Group {
-    log: BTreeMap<OrganizationUid, Vec<RecordBatch>>,
-    ids: BTreeMap<OrganizationUid, Arc<DayIds>>,
-}
-
-impl Group {
-    fn add(&mut self, organization: OrganizationUid, rows: RecordBatch) -> Result<(), StorageError> {
-        let ids = ids_by_day(&rows)?;
-        if !ids.is_empty() {
-            let counted = Arc::make_mut(self.ids.entry(organization.clone()).or_default());
-            for (day, ids) in ids {
-                counted.entry(day).or_default().extend(ids);
-            }
-        }
-        self.log.entry(organization).or_default().push(rows);
-        Ok(())
-    }
-}
-
 impl Committer {
     pub(super) fn new(
         catalog: &Catalog,
@@ -188,7 +165,7 @@ impl Committer {
                 }
                 outcomes.push(outcome);
             }
-            let logged_bytes = self.write_log(&mut transaction, group).await?;
+            let logged_bytes = group.write(&mut transaction, self.clock.now_ms()).await?;
             transaction.commit().await?;
             Ok(logged_bytes)
         };
@@ -264,43 +241,13 @@ impl Committer {
             return Ok(batch);
         }
         let mut sources = batch.sources(db, &self.ids, batch.looked_at).await?;
-        sources.extend(group.ids.get(&batch.organization).map(|counted| IdSource::Memory(Arc::clone(counted))));
+        sources.extend(group.ids_of(&batch.organization).map(IdSource::Memory));
         let (ids, folder) = (self.ids.clone(), self.folder.clone());
         let batch = blocking(move || batch.without_known(&ids, &folder, &sources)).await?;
         if !batch.looked_at_all {
             return Err(StorageError::Corrupt("it names a segment whose file is not there".to_owned()));
         }
         Ok(batch)
-    }
-
-    /// Writes the group's rows; says how many bytes they are.
-    async fn write_log(&self, db: &mut AnyConnection, group: Group) -> Result<u64, StorageError> {
-        let mut logged_bytes = 0;
-        for (organization, batches) in group.log {
-            let number = last_commit(db, &organization).await?;
-            let (payload, days, event_count, id_count) = blocking(move || {
-                let events = arrow::compute::concat_batches(&requests::schema(), &batches)?;
-                let (days, id_count) = (days_of(&events)?, segment::count_ids(&events)?);
-                let event_count = events.num_rows() as u64;
-                Ok((log::encode(&[events])?, days, event_count, id_count))
-            })
-            .await?;
-            logged_bytes += payload.len() as u64;
-            let row = NewLogRow {
-                id: &Uuid::now_v7().to_string(),
-                organization: &organization,
-                kind: requests::KIND,
-                first_day: days.0,
-                last_day: days.1,
-                event_count,
-                id_count,
-                commit_number: number,
-                created_at: self.clock.now_ms(),
-                payload: &payload,
-            };
-            insert_log_row(db, &row).await?;
-        }
-        Ok(logged_bytes)
     }
 }
 
@@ -311,7 +258,7 @@ fn group_failed() -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::tests::{Fixture, batch, read, requests};
+    use crate::events::fixture::{Fixture, batch, read, requests};
 
     #[tokio::test]
     async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {

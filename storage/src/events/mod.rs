@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `requests.rs`, `texts.rs` | the one kind of event: its columns |
 //! | `stage.rs` | a batch being gathered, spilled aside when it is large |
-//! | `batch.rs`, `commit.rs` | many batches, one transaction: acknowledged means durable |
+//! | `batch.rs`, `group.rs`, `commit.rs` | many batches, one transaction: acknowledged means durable |
 //! | `duplicates.rs` | an event's id counts once a day |
 //! | `log.rs`, `flush.rs` | small batches wait in log rows; the flusher turns these into segments |
 //! | `segment.rs`, `order.rs` | Parquet files, and the order of their events |
@@ -13,7 +13,10 @@
 mod batch;
 mod commit;
 pub(crate) mod duplicates;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod flush;
+mod group;
 pub mod ledger;
 pub(crate) mod log;
 pub(crate) mod order;
@@ -22,7 +25,7 @@ pub mod requests;
 pub(crate) mod segment;
 mod stage;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod texts;
 
 use std::sync::Arc;

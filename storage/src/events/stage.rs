@@ -165,8 +165,8 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::fixture::request_on;
     use crate::events::requests::RequestColumns;
-    use crate::events::tests::request_on;
 
     /// Segments and log rows of so many events on each of those days.
     fn staged(events_of_a_day: usize, days: i64) -> (usize, usize) {

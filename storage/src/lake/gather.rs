@@ -194,7 +194,7 @@ impl Together {
 mod tests {
     use super::*;
     use crate::events::Commit;
-    use crate::events::tests::Fixture;
+    use crate::events::fixture::Fixture;
     use crate::lake::Selection;
 
     #[tokio::test]

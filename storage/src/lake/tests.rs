@@ -11,8 +11,8 @@ use super::aggregate::{Aggregate, Bucket, DayRange, Dimension, Filter, Measure, 
 use super::counted::schema_of;
 use crate::catalog::OwnRetention;
 use crate::events::Commit;
+use crate::events::fixture::{Fixture, request_on};
 use crate::events::requests::RequestEvent;
-use crate::events::tests::{Fixture, request_on};
 use crate::lake::{Extent, Reason};
 
 /// The names of the files of summaries, the oldest first.
