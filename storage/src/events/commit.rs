@@ -261,7 +261,7 @@ mod tests {
     use crate::events::fixture::{Fixture, batch, read, requests};
 
     #[tokio::test]
-    async fn what_is_refused_in_a_group_is_not_known_to_those_after_it() {
+    async fn in_a_group_what_was_taken_is_known_to_those_after_it_and_what_was_refused_is_not() {
         let fixture = Fixture::new().await;
         let Events { catalog, folder, clock, ids, backlog, .. } = &fixture.store.events;
         let pending = |details| {
@@ -278,10 +278,13 @@ mod tests {
         };
         let (refused, refusal) = pending(read(Some(10), 20));
         let (taken, receipt) = pending(Commit::default());
-        Committer::new(catalog, folder, clock, ids, backlog).commit_all(vec![refused, taken]).await;
+        let (repeated, again) = pending(Commit::default());
+        Committer::new(catalog, folder, clock, ids, backlog).commit_all(vec![refused, taken, repeated]).await;
         assert!(matches!(refusal.await.unwrap(), Err(StorageError::SourceMoved)));
         let receipt = receipt.await.unwrap().unwrap();
         assert_eq!((receipt.accepted, receipt.duplicates), (1, 0));
+        let again = again.await.unwrap().unwrap();
+        assert_eq!((again.accepted, again.duplicates), (0, 1));
         assert_eq!(fixture.counted().await, 1);
     }
 }
